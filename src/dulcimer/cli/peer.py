@@ -1,0 +1,88 @@
+"""The peer on the command line: ``host:port`` or ``AET@host:port``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from dulcimer.cli.exits import Exit, Stop
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+ANY_AE_TITLE: Final = "ANY-SCP"
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """Whom to talk to."""
+
+    host: str
+    port: int
+    ae_title: str = ANY_AE_TITLE
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.ae_title}@{host}:{self.port}"
+
+
+def parse(text: str) -> Peer:
+    """Read ``host:port`` or ``AET@host:port``; an IPv6 address stands in brackets.
+
+    Raises
+    ------
+    Stop
+        The text is neither.
+    """
+    title, at, address = text.rpartition("@")
+    host, colon, port = address.rpartition(":")
+    bare = host.removeprefix("[").removesuffix("]")
+    problem = ""
+    if not colon or not bare:
+        problem = "the port is missing"
+    elif ":" in host and not host.startswith("["):
+        problem = "an IPv6 address stands in brackets"
+    elif not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
+        problem = f"{port!r} is no port"
+    elif at and not 0 < len(title.strip()) <= 16:
+        problem = "an AE title has 1 to 16 characters"
+    if problem:
+        raise Stop(
+            Exit.USAGE,
+            f"{text!r} is no peer: {problem}; write host:port or AET@host:port, "
+            "for example 127.0.0.1:11112 or PACS@[::1]:104",
+        )
+    return Peer(bare, int(port), title.strip() or ANY_AE_TITLE)
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """How to call: our AE title, how long to wait, the PDU length to offer."""
+
+    ae_title: str = "DULCIMER"
+    timeout: float = 30.0
+    maximum_pdu: int = 131072
+
+    def associate(self, peer: Peer, contexts: Sequence[Any]) -> Any:
+        """Open an association.
+
+        Raises
+        ------
+        Stop
+            With :attr:`Exit.NO_ASSOCIATION` and the reason.
+        """
+        from dulcimer import AE
+
+        ae = AE(self.ae_title)
+        ae.connection_timeout = ae.acse_timeout = ae.dimse_timeout = self.timeout or None
+        association = ae.associate(
+            peer.host, peer.port, list(contexts), ae_title=peer.ae_title, max_pdu=self.maximum_pdu
+        )
+        if not association.is_established:
+            raise Stop(Exit.NO_ASSOCIATION, f"{peer}: {association.failure or 'no association'}")
+        return association
+
+
+def lost(peer: Peer, association: Any) -> Stop:
+    """Describe an association that ended before the answer came."""
+    return Stop(Exit.NO_ASSOCIATION, f"{peer}: no answer: {association.failure or 'the association ended'}")

@@ -1,0 +1,112 @@
+"""Finding what can be sent in files and folders."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from dulcimer.data import part10
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+MEDIA_STORAGE_DIRECTORY: Final = "1.2.840.10008.1.3.10"
+IMPLICIT_VR_LITTLE_ENDIAN: Final = "1.2.840.10008.1.2"
+EXPLICIT_VR_LITTLE_ENDIAN: Final = "1.2.840.10008.1.2.1"
+EXPLICIT_VR_BIG_ENDIAN: Final = "1.2.840.10008.1.2.2"
+
+
+@dataclass(frozen=True, slots=True)
+class Sendable:
+    """A file with a composite SOP instance; ``bare`` ones have no Part 10 header."""
+
+    path: Path
+    sop_class_uid: str
+    sop_instance_uid: str
+    transfer_syntax_uid: str
+    size: int
+    bare: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A file that is not sent."""
+
+    path: Path
+    reason: str
+
+
+def files(places: Iterable[Path]) -> Iterator[Path]:
+    """Give every file of the places in order; folders are searched to the bottom."""
+    for place in places:
+        if not place.is_dir():
+            yield place
+            continue
+        for folder, below, names in os.walk(place):
+            below.sort()
+            for name in sorted(names):
+                yield Path(folder, name)
+
+
+def look_at(path: Path) -> Sendable | Skipped:
+    """Read of a file what an association has to propose for it."""
+    try:
+        header = part10.scan(path)
+    except part10.NotPart10 as error:
+        return _without_header(path) or Skipped(path, str(error) or "no DICOM file")
+    except OSError as error:
+        return Skipped(path, error.strerror or str(error))
+    if header.sop_class_uid == MEDIA_STORAGE_DIRECTORY:
+        return Skipped(path, "a DICOMDIR is not sent")
+    if not header.sop_class_uid or not header.sop_instance_uid:
+        return _without_header(path, header.transfer_syntax_uid) or Skipped(
+            path, "no SOP class and instance UID"
+        )
+    return Sendable(
+        path,
+        header.sop_class_uid,
+        header.sop_instance_uid,
+        header.transfer_syntax_uid,
+        header.size - header.data_offset,
+    )
+
+
+def scan(
+    places: Iterable[Path], seen: Callable[[int], object] = lambda _count: None
+) -> tuple[list[Sendable], list[Skipped]]:
+    """Sort the files of the places into what can be sent and what cannot; ``seen`` is told the progress."""
+    found: list[Sendable] = []
+    skipped: list[Skipped] = []
+    for count, path in enumerate(files(places), 1):
+        match look_at(path):
+            case Sendable() as item:
+                found.append(item)
+            case Skipped() as item:
+                skipped.append(item)
+        seen(count)
+    return found, skipped
+
+
+def _without_header(path: Path, transfer_syntax_uid: str = "") -> Sendable | None:
+    """See whether pydicom finds the UIDs in a data set whose header is missing or incomplete."""
+    from pydicom import dcmread
+
+    try:
+        dataset = dcmread(
+            path, force=True, stop_before_pixels=True, specific_tags=["SOPClassUID", "SOPInstanceUID"]
+        )
+        class_uid, instance_uid = str(dataset.SOPClassUID), str(dataset.SOPInstanceUID)
+        implicit, little = dataset.original_encoding
+    except Exception:  # whatever pydicom makes of a file that is none of DICOM's
+        return None
+    if not class_uid or not instance_uid:
+        return None
+    if not transfer_syntax_uid:
+        if implicit:
+            transfer_syntax_uid = IMPLICIT_VR_LITTLE_ENDIAN
+        else:
+            transfer_syntax_uid = EXPLICIT_VR_LITTLE_ENDIAN if little else EXPLICIT_VR_BIG_ENDIAN
+    size = path.stat().st_size
+    return Sendable(path, class_uid, instance_uid, transfer_syntax_uid, size, bare=True)

@@ -1,0 +1,207 @@
+"""Sending files over one association after another, and the account of it."""
+
+from __future__ import annotations
+
+import signal
+from dataclasses import dataclass, field
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Final
+
+from dulcimer.cli.convert import reencode
+from dulcimer.cli.exits import Exit, Stop
+from dulcimer.cli.plan import FALLBACK, UNCOMPRESSED, Batch, plan
+from dulcimer.cli.scan import Sendable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from types import FrameType
+
+    from pydicom.dataset import Dataset
+
+    from dulcimer.cli.peer import Caller, Peer
+
+WARNINGS: Final = {
+    0xB000: "coercion of data elements",
+    0xB006: "elements discarded",
+    0xB007: "data set does not match SOP class",
+}
+FAILURES: Final = {
+    0x0117: "invalid SOP instance",
+    0x0122: "SOP class not supported",
+    0x0124: "not authorized",
+    0x0210: "duplicate invocation",
+    0x0211: "unrecognized operation",
+    0x0212: "mistyped argument",
+}
+
+
+@dataclass(slots=True)
+class Report:
+    """What became of the files."""
+
+    sent: int = 0
+    bytes: int = 0
+    warnings: list[tuple[Sendable, str]] = field(default_factory=list)
+    failed: list[tuple[Sendable, str]] = field(default_factory=list)
+    unsent: int = 0
+    interrupted: bool = False
+    associations: int = 0
+    no_association: str = ""
+    seconds: float = 0.0
+
+
+class Interrupt:
+    """Ctrl-C ends the sending after the file under way; a second one ends it at once."""
+
+    def __init__(self) -> None:
+        self.asked = False
+        self._former: Any = None
+
+    def __enter__(self) -> Interrupt:
+        self._former = signal.signal(signal.SIGINT, self._on_signal)
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        signal.signal(signal.SIGINT, self._former)
+
+    def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
+        if self.asked:
+            raise KeyboardInterrupt
+        self.asked = True
+
+
+class Sender:
+    """Sends files to a peer."""
+
+    def __init__(
+        self, peer: Peer, caller: Caller, progress: Callable[[int], object] = lambda _bytes: None
+    ) -> None:
+        self._peer = peer
+        self._caller = caller
+        self._progress = progress
+        self._message_id = 0
+
+    def send(self, files: Iterable[Sendable]) -> Report:
+        """Send all files and report; what goes wrong with one does not keep the others from being sent."""
+        report = Report()
+        began = monotonic()
+        with Interrupt() as interrupt:
+            batches = plan(files)
+            while batches and not interrupt.asked:
+                batch = batches.pop(0)
+                left = self._send_batch(batch, report, interrupt)
+                if report.no_association or interrupt.asked:
+                    report.unsent = len(left) + sum(len(other.files) for other in batches)
+                    break
+                if left:
+                    # The association was lost on a file; the ones behind it get another one.
+                    batches.insert(0, Batch(left, batch.contexts))
+            report.interrupted = interrupt.asked
+        report.seconds = monotonic() - began
+        return report
+
+    def _send_batch(self, batch: Batch, report: Report, interrupt: Interrupt) -> list[Sendable]:
+        """Send on one association; returns what is left if it ended early."""
+        from dulcimer import build_context
+
+        contexts = [build_context(abstract, list(syntaxes)) for abstract, syntaxes in batch.contexts]
+        try:
+            association = self._caller.associate(self._peer, contexts)
+        except Stop as stop:
+            report.no_association = stop.message
+            return batch.files
+        report.associations += 1
+        accepted = {
+            (str(context.abstract_syntax), str(context.transfer_syntax[0]))
+            for context in association.accepted_contexts
+        }
+        try:
+            for position, file in enumerate(batch.files):
+                if interrupt.asked:
+                    return batch.files[position:]
+                self._send_file(association, accepted, file, report)
+                self._progress(file.size)
+                if not association.is_established:
+                    return batch.files[position + 1 :]
+        except BaseException:
+            association.abort()
+            raise
+        finally:
+            if association.is_established:
+                association.release()
+        return []
+
+    def _send_file(
+        self, association: Any, accepted: set[tuple[str, str]], file: Sendable, report: Report
+    ) -> None:
+        source: Any = file.path
+        own = (file.sop_class_uid, file.transfer_syntax_uid)
+        try:
+            if file.bare or own not in accepted:
+                syntax = file.transfer_syntax_uid if own in accepted else _fallback(accepted, file)
+                if syntax is None:
+                    report.failed.append((file, _not_accepted(file)))
+                    return
+                source = _dataset(file, syntax)
+            self._message_id = self._message_id % 65535 + 1
+            status = association.send_c_store(source, self._message_id)
+        except Exception as error:  # a file that cannot be read or encoded is that file's failure
+            report.failed.append((file, f"cannot be sent: {error}"))
+            return
+        code = status.get("Status")
+        if code is None:
+            report.failed.append((file, f"no answer: {association.failure or 'the association ended'}"))
+        elif code == 0 or code in WARNINGS or code & 0xF000 == 0xB000:
+            report.sent += 1
+            report.bytes += file.size
+            if code:
+                report.warnings.append((file, f"{code:04X} {WARNINGS.get(code, 'warning')}"))
+        else:
+            comment = status.get("ErrorComment", "")
+            report.failed.append((file, f"{code:04X} {failure(code)}" + (f": {comment}" if comment else "")))
+
+
+def failure(code: int) -> str:
+    """Name a failure status of C-STORE (PS3.4 B.2.3)."""
+    if code & 0xFF00 == 0xA700:
+        return "out of resources"
+    if code & 0xFF00 == 0xA900:
+        return "data set does not match SOP class"
+    if code & 0xF000 == 0xC000:
+        return "cannot understand"
+    return FAILURES.get(code, "failure")
+
+
+def exit_code(report: Report) -> Exit:
+    """Return what a script is told."""
+    if report.interrupted:
+        return Exit.INTERRUPTED
+    if report.no_association:
+        return Exit.NO_ASSOCIATION
+    return Exit.FAILED if report.failed else Exit.OK
+
+
+def _fallback(accepted: set[tuple[str, str]], file: Sendable) -> str | None:
+    if file.transfer_syntax_uid not in UNCOMPRESSED:
+        return None
+    for syntax in FALLBACK:
+        if (file.sop_class_uid, syntax) in accepted:
+            return syntax
+    return None
+
+
+def _not_accepted(file: Sendable) -> str:
+    return f"not accepted: SOP class {file.sop_class_uid} in transfer syntax {file.transfer_syntax_uid}"
+
+
+def _dataset(file: Sendable, transfer_syntax_uid: str) -> Dataset:
+    from pydicom import dcmread
+    from pydicom.dataset import FileMetaDataset
+    from pydicom.uid import UID
+
+    dataset = dcmread(file.path, force=True)
+    if not getattr(dataset, "file_meta", None):
+        dataset.file_meta = FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = UID(file.transfer_syntax_uid)
+    reencode(dataset, transfer_syntax_uid)
+    return dataset

@@ -1,0 +1,1 @@
+"""What the domain's ports are made of: files, SQLite, DIMSE, logs."""

@@ -1,0 +1,422 @@
+"""The files of a node.
+
+::
+
+    DATA/
+    ├─ node.lock                     held while a node runs on this folder; not empty after a crash
+    ├─ index.sqlite (-wal, -shm)     the index
+    ├─ incoming/<uuid>.part          objects that are being received
+    └─ objects/2026-11-24/4f/<SOP Instance UID>.dcm      one folder per day of arrival, 256 below it
+
+An object is written to ``incoming``, flushed as configured, and renamed: what lies below ``objects`` is
+complete. Every file gets a name that was free, so nothing is ever overwritten.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import logging
+import os
+import re
+from datetime import UTC, date, datetime
+from hashlib import blake2s
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING, Final
+from uuid import uuid4
+
+from dulcimer.data import part10
+from dulcimer.node.config import Durability
+from dulcimer.node.domain import attributes
+from dulcimer.node.domain.attributes import Description, Undecodable
+from dulcimer.node.domain.model import Instance
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from pydicom.dataset import Dataset
+
+    from dulcimer.node.domain.ports import Staged
+
+_log: Final = logging.getLogger("dulcimer.node.files")
+
+_FIRST_HEAD: Final = 1 << 16
+_LONGEST_HEAD: Final = 1 << 20
+_MOST_BUFFERS: Final = min(os.sysconf("SC_IOV_MAX"), 1024)
+_COMPARED_AT_ONCE: Final = 1 << 20
+_SAFE_UID: Final = re.compile(r"[0-9.]{1,64}")
+
+
+class DataFolderError(Exception):
+    """The data folder cannot be used: the text says why and what would help."""
+
+
+class DataFolder:
+    """A data folder that this process alone uses, until :meth:`close`."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.incoming = root / "incoming"
+        self.objects = root / "objects"
+        self.index = root / "index.sqlite"
+        try:
+            for folder in (self.root, self.incoming, self.objects):
+                folder.mkdir(parents=True, exist_ok=True)
+            probe = self.incoming / f"{uuid4().hex}.part"
+            probe.write_bytes(b"")
+            probe.unlink()
+            self._lock = os.open(root / "node.lock", os.O_RDWR | os.O_CREAT, 0o644)
+        except OSError as error:
+            raise DataFolderError(
+                f"the data folder {root} cannot be written: {error.strerror or error}; "
+                "make it writable or choose another one with --data"
+            ) from None
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(self._lock)
+            raise DataFolderError(
+                f"another node is running on the data folder {root}; "
+                "stop it or choose another folder with --data"
+            ) from None
+        self.unclean_since = self._read_mark()
+        """The day on which a node began that did not end in order."""
+        self._write_mark(self.unclean_since or datetime.now(UTC).date())
+
+    def close(self, *, clean: bool) -> None:
+        """Let others use the folder; unless ``clean``, the next start looks for what the index lacks."""
+        if clean:
+            os.ftruncate(self._lock, 0)
+        os.close(self._lock)
+
+    def _read_mark(self) -> date | None:
+        text = os.pread(self._lock, 64, 0).decode("ascii", "replace").strip()
+        if not text:
+            return None
+        try:
+            return date.fromisoformat(text)
+        except ValueError:
+            return date.min
+
+    def _write_mark(self, day: date) -> None:
+        os.ftruncate(self._lock, 0)
+        os.pwrite(self._lock, f"{day.isoformat()}\n".encode("ascii"), 0)
+        os.fsync(self._lock)
+
+
+class IncomingObject:
+    """A sink that writes a Part 10 file while its data set is received.
+
+    Views are gathered and written with one system call per flush. The first 64 KiB to 1 MiB are kept until
+    the indexed attributes are found in them, so that nothing is read twice.
+    """
+
+    __slots__ = (
+        "_buffers",
+        "_description",
+        "_descriptor",
+        "_head",
+        "_head_limit",
+        "_sync",
+        "complete",
+        "path",
+        "size",
+        "sop_class_uid",
+        "sop_instance_uid",
+        "source_aet",
+        "transfer_syntax_uid",
+    )
+
+    def __init__(
+        self,
+        path: str,
+        sop_class_uid: str,
+        sop_instance_uid: str,
+        transfer_syntax_uid: str,
+        source_aet: str,
+        *,
+        sync: bool,
+    ) -> None:
+        self.path = path
+        self.sop_class_uid = sop_class_uid
+        self.sop_instance_uid = sop_instance_uid
+        self.transfer_syntax_uid = transfer_syntax_uid
+        self.source_aet = source_aet
+        self.size = 0
+        self.complete = False
+        self._sync = sync
+        self._head = bytearray()
+        self._head_limit = _FIRST_HEAD
+        self._description: Description | None = None
+        self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+        meta = part10.preamble(sop_class_uid, sop_instance_uid, transfer_syntax_uid, source_aet=source_aet)
+        self._buffers: list[bytes | memoryview] = [meta]
+
+    def write(self, data: memoryview, /) -> None:
+        self._buffers.append(data)
+        self.size += len(data)
+        if self._head_limit:
+            self._head += data[: self._head_limit - len(self._head)]
+
+    def flush(self) -> None:
+        buffers = self._buffers
+        if not buffers:
+            return
+        try:
+            _write_all(self._descriptor, buffers)
+        finally:
+            # The views are valid until now and no longer, written or not.
+            buffers.clear()
+        if len(self._head) >= self._head_limit > 0:
+            self._look_into_head()
+
+    def close(self) -> None:
+        try:
+            self.flush()
+            if self._sync:
+                os.fsync(self._descriptor)
+        finally:
+            self._close_file()
+        self.complete = True
+
+    def abort(self) -> None:
+        self._buffers.clear()
+        self._close_file()
+        _unlink(self.path)
+
+    def description(self) -> Description | None:
+        """Return what the data set says about itself, None if it cannot be decoded."""
+        if self._description is not None:
+            return self._description
+        if self._head_limit:
+            try:
+                whole = self.size <= len(self._head)
+                values = attributes.read(self._head, self.transfer_syntax_uid, complete=whole)
+            except Undecodable:
+                values = None
+            if values is not None:
+                return attributes.describe(values)
+        return read_description(Path(self.path))
+
+    def _look_into_head(self) -> None:
+        """See whether the head is long enough; if it is, its memory is given back."""
+        try:
+            values = attributes.read(self._head, self.transfer_syntax_uid, complete=False)
+        except Undecodable:
+            self._head_limit = 0
+        else:
+            if values is not None:
+                self._description = attributes.describe(values)
+                self._head_limit = 0
+            else:
+                self._head_limit = self._head_limit * 2 if self._head_limit < _LONGEST_HEAD else 0
+        if not self._head_limit:
+            self._head = bytearray()
+
+    def _close_file(self) -> None:
+        if self._descriptor >= 0:
+            descriptor, self._descriptor = self._descriptor, -1
+            os.close(descriptor)
+
+
+class ObjectStore:
+    """The folders ``incoming`` and ``objects``."""
+
+    def __init__(self, folder: DataFolder, durability: Durability) -> None:
+        self._incoming = str(folder.incoming)
+        self._objects = str(folder.objects)
+        self._sync_file = durability is not Durability.OFF
+        self._sync_folder = durability is Durability.FULL
+        self._naming = Lock()
+        self._known_folders: set[str] = set()
+
+    def receive(
+        self, sop_class_uid: str, sop_instance_uid: str, transfer_syntax_uid: str, source_aet: str
+    ) -> IncomingObject:
+        """Open the sink for an object that begins to arrive."""
+        return IncomingObject(
+            f"{self._incoming}/{uuid4().hex}.part",
+            sop_class_uid,
+            sop_instance_uid,
+            transfer_syntax_uid,
+            source_aet,
+            sync=self._sync_file,
+        )
+
+    def place(self, staged: Staged) -> str:
+        """Rename a received object to a name that no other object has."""
+        if not isinstance(staged, IncomingObject):
+            raise TypeError("only what this store received can be placed in it")
+        uid = staged.sop_instance_uid
+        name = uid if _SAFE_UID.fullmatch(uid) else f"uid-{blake2s(uid.encode()).hexdigest()}"
+        bucket = blake2s(uid.encode(), digest_size=1).hexdigest()
+        folder = f"{datetime.now(UTC).date().isoformat()}/{bucket}"
+        self._make_folder(folder)
+        with self._naming:
+            path, number = f"{folder}/{name}.dcm", 1
+            while Path(self._objects, path).exists():
+                number += 1
+                path = f"{folder}/{name}~{number}.dcm"
+            Path(staged.path).rename(f"{self._objects}/{path}")
+        if self._sync_folder:
+            _sync_folder(f"{self._objects}/{folder}")
+        return path
+
+    def discard(self, staged: Staged) -> None:
+        if isinstance(staged, IncomingObject):
+            staged.abort()
+
+    def same_data_set(self, one: str, other: str) -> bool:
+        try:
+            first, second = self._header(one), self._header(other)
+        except (OSError, part10.NotPart10):
+            return False
+        if first.transfer_syntax_uid != second.transfer_syntax_uid:
+            return False
+        if first.size - first.data_offset != second.size - second.data_offset:
+            return False
+        with Path(self._objects, one).open("rb") as a, Path(self._objects, other).open("rb") as b:
+            a.seek(first.data_offset)
+            b.seek(second.data_offset)
+            while True:
+                left, right = a.read(_COMPARED_AT_ONCE), b.read(_COMPARED_AT_ONCE)
+                if left != right:
+                    return False
+                if not left:
+                    return True
+
+    def remove(self, path: str) -> None:
+        _unlink(f"{self._objects}/{path}")
+
+    def clear_incoming(self) -> int:
+        """Remove what a crash left half received: it was never acknowledged."""
+        left = list(Path(self._incoming).glob("*.part"))
+        for path in left:
+            _unlink(str(path))
+        return len(left)
+
+    def days(self, since: date) -> Iterator[str]:
+        """Give the folders of the days since a day, and those that are no day, the oldest first."""
+        for name in sorted(entry.name for entry in Path(self._objects).iterdir()):
+            try:
+                if date.fromisoformat(name) < since:
+                    continue
+            except ValueError:
+                pass
+            yield name
+
+    def files(self, folder: str) -> Iterator[str]:
+        """Give every object below a folder."""
+        for path in Path(self._objects, folder).rglob("*.dcm"):
+            yield str(path.relative_to(self._objects))
+
+    def instances(self, paths: Iterable[str]) -> Iterator[Instance]:
+        """Describe files that lie in their place, the oldest first; what is no DICOM file is left out."""
+        dated = sorted((Path(self._objects, path).stat().st_mtime, path) for path in paths)
+        for changed, path in dated:
+            try:
+                header = self._header(path)
+            except part10.NotPart10 as error:
+                _log.warning("%s/%s is not indexed: %s", self._objects, path, error)
+                continue
+            described = read_description(Path(self._objects, path)) or Description()
+            yield Instance(
+                sop_instance_uid=header.sop_instance_uid,
+                sop_class_uid=header.sop_class_uid,
+                transfer_syntax_uid=header.transfer_syntax_uid,
+                path=path,
+                size=header.size - header.data_offset,
+                received=datetime.fromtimestamp(changed, UTC),
+                attributes=described.attributes,
+            )
+
+    def _header(self, path: str) -> part10.FileHeader:
+        return part10.scan(Path(self._objects, path))
+
+    def _make_folder(self, folder: str) -> None:
+        if folder in self._known_folders:
+            return
+        path = Path(self._objects, folder)
+        path.mkdir(parents=True, exist_ok=True)
+        if self._sync_folder:
+            _sync_folder(str(path.parent))
+            _sync_folder(self._objects)
+        self._known_folders.add(folder)
+
+
+def read_description(path: Path) -> Description | None:
+    """Decode the indexed attributes with pydicom; None if there is nothing to be read."""
+    from pydicom import dcmread
+
+    try:
+        dataset = dcmread(path, stop_before_pixels=True, specific_tags=list(attributes.WANTED))
+        found = Description(
+            _text(dataset, attributes.SOP_CLASS_UID),
+            _text(dataset, attributes.SOP_INSTANCE_UID),
+            {
+                name: text[: attributes.LONGEST_VALUE]
+                for tag, name in attributes.COLUMNS.items()
+                if (text := _text(dataset, tag))
+            },
+        )
+    except OSError as error:
+        if error.errno is not None:
+            raise
+        return None
+    except Exception:  # whatever pydicom finds wrong with the bytes, the answer is the same
+        return None
+    return found if found.sop_instance_uid or "study_instance_uid" in found.attributes else None
+
+
+def _text(dataset: Dataset, tag: int) -> str:
+    element = dataset.get(tag)
+    if element is None or element.value is None:
+        return ""
+    value = element.value
+    if isinstance(value, bytes):
+        return value.decode("ascii", "replace").strip(" \0")
+    if element.VM > 1:
+        return "\\".join(str(part) for part in value)
+    return str(value).strip(" \0")
+
+
+def _write_all(descriptor: int, buffers: list[bytes | memoryview]) -> None:
+    for start in range(0, len(buffers), _MOST_BUFFERS):
+        batch = buffers[start : start + _MOST_BUFFERS]
+        wanted = sum(map(len, batch))
+        written = os.writev(descriptor, batch)
+        if written != wanted:
+            _write_rest(descriptor, batch, written)
+
+
+def _write_rest(descriptor: int, buffers: list[bytes | memoryview], written: int) -> None:
+    """Go on after a short write, which is how a disk that is nearly full answers."""
+    for buffer in buffers:
+        view = memoryview(buffer)
+        if written >= len(view):
+            written -= len(view)
+            continue
+        view, written = view[written:], 0
+        while view:
+            count = os.write(descriptor, view)
+            if not count:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            view = view[count:]
+
+
+def _sync_folder(path: str) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _unlink(path: str) -> None:
+    try:
+        Path(path).unlink()
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        _log.warning("%s cannot be removed: %s", path, error.strerror)

@@ -1,0 +1,320 @@
+"""The index of the stored instances in SQLite."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from threading import Condition, Event, Lock, Thread
+from typing import TYPE_CHECKING, Any, Final
+
+from sqlalchemy import delete, desc, func, insert, select, update
+from sqlalchemy.dialects.sqlite import insert as insert_or
+from sqlalchemy.exc import DatabaseError
+
+from dulcimer.node.adapters.schema import INSTANCES, SERIES, STUDIES, VERSIONS
+from dulcimer.node.domain.model import Instance, Study
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sqlalchemy import Connection, Engine
+
+    from dulcimer.node.adapters.database import Database
+
+_log: Final = logging.getLogger("dulcimer.node.index")
+
+_MOST_REMEMBERED: Final = 50_000
+_LARGEST_BATCH: Final = 500
+_GATHER_SECONDS: Final = 0.02
+_RETRY_SECONDS: Final = 1.0
+_MOST_WAITING: Final = 20_000
+
+_ADD_STUDY: Final = insert_or(STUDIES).on_conflict_do_nothing()
+_ADD_SERIES: Final = insert_or(SERIES).on_conflict_do_nothing()
+_ADD_INSTANCE: Final = insert_or(INSTANCES).on_conflict_do_nothing()
+
+_STUDY_COLUMNS: Final = tuple(column.name for column in STUDIES.columns)
+_SERIES_COLUMNS: Final = tuple(column.name for column in SERIES.columns)
+
+
+class IndexUnavailable(OSError):
+    """The index cannot take more: the disk is full, or the file cannot be written."""
+
+
+class _Rows:
+    """Writes rows within a transaction, and remembers which studies and series are there already."""
+
+    def __init__(self) -> None:
+        self._studies: set[str] = set()
+        self._series: set[tuple[str, str]] = set()
+
+    def write(self, connection: Connection, instance: Instance) -> str | None:
+        """Insert; if the UID is known, return the path it stands for."""
+        self.write_parents(connection, instance)
+        if connection.execute(_ADD_INSTANCE, _instance_row(instance)).rowcount:
+            return None
+        return self.path_of(connection, instance.sop_instance_uid)
+
+    def write_parents(self, connection: Connection, instance: Instance) -> None:
+        attributes = instance.attributes
+        study = attributes.get("study_instance_uid", "")
+        if study not in self._studies:
+            connection.execute(_ADD_STUDY, {name: attributes.get(name, "") for name in _STUDY_COLUMNS})
+            self._studies.add(study)
+        series = study, attributes.get("series_instance_uid", "")
+        if series not in self._series:
+            connection.execute(_ADD_SERIES, {name: attributes.get(name, "") for name in _SERIES_COLUMNS})
+            self._series.add(series)
+        if len(self._series) > _MOST_REMEMBERED or len(self._studies) > _MOST_REMEMBERED:
+            self.forget()
+
+    def forget(self) -> None:
+        """Start anew: after a rollback nobody knows what is there."""
+        self._studies.clear()
+        self._series.clear()
+
+    @staticmethod
+    def path_of(connection: Connection, instance_uid: str) -> str | None:
+        path: str | None = connection.execute(
+            select(INSTANCES.c.path).where(INSTANCES.c.sop_instance_uid == instance_uid)
+        ).scalar()
+        return path
+
+
+class _Ticket:
+    """An insert that waits for its transaction."""
+
+    __slots__ = ("done", "error", "instance", "known")
+
+    def __init__(self, instance: Instance) -> None:
+        self.instance = instance
+        self.known: str | None = None
+        self.error: BaseException | None = None
+        self.done = False
+
+
+class SqlIndex:
+    """An index whose ``insert`` returns when the row is committed.
+
+    Associations that insert while another one's commit is running share the next transaction: the first of
+    them commits for all. With one association that costs nothing, with many it saves most of the flushes to
+    the disk.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._rows = _Rows()
+        self._turn = Lock()
+        self._queue: deque[_Ticket] = deque()
+
+    def insert(self, instance: Instance) -> str | None:
+        ticket = _Ticket(instance)
+        self._queue.append(ticket)
+        with self._turn:
+            if not ticket.done:
+                self._commit_waiting()
+        if ticket.error is not None:
+            raise IndexUnavailable(f"the index cannot be written: {_reason(ticket.error)}") from ticket.error
+        return ticket.known
+
+    def _commit_waiting(self) -> None:
+        batch = [self._queue.popleft() for _ in range(len(self._queue))]
+        try:
+            with self._database.write() as connection:
+                for ticket in batch:
+                    ticket.known = self._rows.write(connection, ticket.instance)
+        except BaseException as error:
+            self._rows.forget()
+            for ticket in batch:
+                ticket.error = error
+            if not isinstance(error, DatabaseError):
+                raise
+        finally:
+            for ticket in batch:
+                ticket.done = True
+
+    def replace(self, instance: Instance, path: str) -> str | None:
+        by_uid = INSTANCES.c.sop_instance_uid == instance.sop_instance_uid
+        with self._turn:
+            try:
+                with self._database.write() as connection:
+                    row = connection.execute(select(INSTANCES).where(by_uid)).mappings().one()
+                    if row["path"] != path:
+                        return str(row["path"])
+                    self._rows.write_parents(connection, instance)
+                    connection.execute(
+                        insert(VERSIONS),
+                        {column.name: row[column.name] for column in VERSIONS.columns if column.name in row},
+                    )
+                    connection.execute(update(INSTANCES).where(by_uid).values(_instance_row(instance)))
+            except BaseException:
+                self._rows.forget()
+                raise
+        return None
+
+    def on_conflict(self, settle: Callable[[Instance, str], object]) -> None:
+        """Nothing is written later here."""
+
+    def paths(self, folder: str) -> set[str]:
+        found: set[str] = set()
+        with self._database.readers.connect() as connection:
+            for table in (INSTANCES, VERSIONS):
+                below = table.c.path.startswith(folder + "/", autoescape=True)
+                found.update(connection.execute(select(table.c.path).where(below)).scalars())
+        return found
+
+    def remove(self, instance_uid: str) -> None:
+        """Forget an instance."""
+        with self._turn, self._database.write() as connection:
+            connection.execute(delete(INSTANCES).where(INSTANCES.c.sop_instance_uid == instance_uid))
+
+    def studies(self) -> list[Study]:
+        return list_studies(self._database.readers)
+
+    def close(self) -> None:
+        """Nothing is waiting here."""
+
+
+class LaterIndex(SqlIndex):
+    """An index that writes in the background, up to a few hundred rows in one transaction.
+
+    The file of an instance is in its place before ``insert`` is called, so what a crash keeps from being
+    written here is found again by the recovery at the next start. If writing fails it is tried again every
+    second, and
+    ``insert`` refuses as long as it fails.
+    """
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(database)
+        self._waiting: deque[Instance] = deque()
+        self._wake = Condition()
+        self._stop = Event()
+        self._failure: str | None = None
+        self._settle: Callable[[Instance, str], object] | None = None
+        self._thread = Thread(target=self._run, name="index", daemon=True)
+        self._thread.start()
+
+    def on_conflict(self, settle: Callable[[Instance, str], object]) -> None:
+        self._settle = settle
+
+    def insert(self, instance: Instance) -> str | None:
+        if self._failure is not None:
+            raise IndexUnavailable(f"the index cannot be written: {self._failure}")
+        with self._wake:
+            while len(self._waiting) > _MOST_WAITING and not self._stop.is_set():
+                self._wake.wait(_RETRY_SECONDS)
+            self._waiting.append(instance)
+            if len(self._waiting) == 1:
+                self._wake.notify_all()
+        return None
+
+    def close(self) -> None:
+        self._stop.set()
+        with self._wake:
+            self._wake.notify_all()
+        self._thread.join()
+
+    @property
+    def waiting(self) -> int:
+        """How many instances are not written yet."""
+        return len(self._waiting)
+
+    def _run(self) -> None:
+        while True:
+            with self._wake:
+                while not self._waiting and not self._stop.is_set():
+                    self._wake.wait()
+                if not self._waiting:
+                    return
+            # A moment later there are more to share the transaction.
+            self._stop.wait(_GATHER_SECONDS)
+            try:
+                self._write_some()
+            except Exception as error:  # the thread must outlive whatever the database raises
+                if self._failure is None:
+                    _log.error("the index cannot be written, new objects are refused: %s", _reason(error))
+                self._failure = _reason(error)
+                if self._stop.wait(_RETRY_SECONDS):
+                    return
+            else:
+                if self._failure is not None:
+                    _log.info("the index can be written again")
+                self._failure = None
+
+    def _write_some(self) -> None:
+        batch = [self._waiting[at] for at in range(min(len(self._waiting), _LARGEST_BATCH))]
+        conflicts: list[tuple[Instance, str]] = []
+        with self._turn:
+            try:
+                with self._database.write() as connection:
+                    for instance in batch:
+                        known = self._rows.write(connection, instance)
+                        if known is not None:
+                            conflicts.append((instance, known))
+            except BaseException:
+                self._rows.forget()
+                raise
+        for instance, known in conflicts:
+            try:
+                if self._settle is not None:
+                    self._settle(instance, known)
+            except (
+                Exception
+            ) as error:  # the row that is there stays; the recovery will look at the file again
+                _log.error("%s came again and cannot be compared: %s", instance.sop_instance_uid, error)
+        with self._wake:
+            for _ in batch:
+                self._waiting.popleft()
+            self._wake.notify_all()
+
+
+def list_studies(engine: Engine) -> list[Study]:
+    """List the studies of an index, the latest first."""
+    i, s = INSTANCES.c, STUDIES.c
+    modalities = (
+        select(func.coalesce(func.group_concat(SERIES.c.modality.distinct()), ""))
+        .where(SERIES.c.study_instance_uid == s.study_instance_uid, SERIES.c.modality != "")
+        .scalar_subquery()
+    )
+    last = func.max(i.received)
+    query = (
+        select(
+            s.study_instance_uid,
+            s.patient_id,
+            s.patient_name,
+            s.study_date,
+            s.accession_number,
+            s.study_description,
+            modalities,
+            func.count(i.series_instance_uid.distinct()),
+            func.count(),
+            func.sum(i.size),
+            last,
+        )
+        .join_from(STUDIES, INSTANCES, i.study_instance_uid == s.study_instance_uid)
+        .group_by(s.study_instance_uid)
+        .order_by(desc(last))
+    )
+    with engine.connect() as connection:
+        return [Study(*row) for row in connection.execute(query)]
+
+
+def _reason(error: BaseException) -> str:
+    """Return the driver's words; SQLAlchemy's would show the statement as well."""
+    return str(error.orig if isinstance(error, DatabaseError) else error)
+
+
+def _instance_row(instance: Instance) -> dict[str, Any]:
+    attributes = instance.attributes
+    return {
+        "sop_instance_uid": instance.sop_instance_uid,
+        "sop_class_uid": instance.sop_class_uid,
+        "transfer_syntax_uid": instance.transfer_syntax_uid,
+        "study_instance_uid": attributes.get("study_instance_uid", ""),
+        "series_instance_uid": attributes.get("series_instance_uid", ""),
+        "instance_number": attributes.get("instance_number", ""),
+        "path": instance.path,
+        "size": instance.size,
+        "received": instance.received.isoformat(timespec="milliseconds"),
+        "source_aet": instance.source_aet,
+    }

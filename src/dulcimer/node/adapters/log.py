@@ -1,0 +1,76 @@
+"""What the operator reads: one line per association and per failed operation, on standard error.
+
+No patient data: lines name AE titles, addresses, UIDs, counts and reasons. With Rich on a terminal, plain
+text in a pipe, one JSON object per line with ``--log-json``.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from datetime import UTC, datetime
+from typing import Final
+
+ROOT: Final = "dulcimer"
+
+
+class JsonLines(logging.Formatter):
+    """One JSON object per line: ``time``, ``level``, ``message``, and what the record has in ``fields``."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line: dict[str, object] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "source": record.name,
+            "message": record.getMessage(),
+        }
+        fields = getattr(record, "fields", None)
+        if isinstance(fields, dict):
+            line |= fields
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line, default=str)
+
+
+def set_up(level: str, *, as_json: bool) -> logging.Handler:
+    """Send the log of this package to standard error and return the handler."""
+    handler: logging.Handler
+    if as_json:
+        handler = logging.StreamHandler(sys.stderr)
+        handler.setFormatter(JsonLines())
+    elif sys.stderr.isatty():
+        from rich.console import Console
+        from rich.logging import RichHandler
+
+        handler = RichHandler(
+            console=Console(stderr=True), show_path=False, log_time_format="%X", markup=False
+        )
+    else:
+        handler = logging.StreamHandler(sys.stderr)
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(message)s"))
+    logger = logging.getLogger(ROOT)
+    logger.addHandler(handler)
+    logger.setLevel(level.upper())
+    logger.propagate = False
+    return handler
+
+
+def tear_down(handler: logging.Handler) -> None:
+    """Undo :func:`set_up`."""
+    logger = logging.getLogger(ROOT)
+    logger.removeHandler(handler)
+    logger.propagate = True
+    handler.close()
+
+
+def size(count: int) -> str:
+    """Write a number of bytes for people."""
+    if count < 1000:
+        return f"{count} B"
+    value = float(count)
+    for unit in ("kB", "MB", "GB"):
+        value /= 1000
+        if value < 999.5:
+            return f"{value:.1f} {unit}" if value < 100 else f"{value:.0f} {unit}"
+    return f"{value / 1000:.1f} TB"

@@ -1,0 +1,210 @@
+"""The node put together: configuration in, a running server out."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import resource
+import signal
+import socket
+from dataclasses import asdict
+from threading import Event
+from typing import TYPE_CHECKING, Any, Final
+
+from sqlalchemy.exc import DatabaseError
+
+from dulcimer import AE
+from dulcimer.node.adapters.database import Database, Synchronous
+from dulcimer.node.adapters.dimse import Handlers
+from dulcimer.node.adapters.files import DataFolder, DataFolderError, ObjectStore
+from dulcimer.node.adapters.index import LaterIndex, SqlIndex
+from dulcimer.node.adapters.steps import SqlSteps
+from dulcimer.node.config import Config, Durability
+from dulcimer.node.domain.archive import Archive
+from dulcimer.node.domain.recovery import recover
+from dulcimer.node.domain.steps import StepManager
+from dulcimer.services import mpps
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_log: Final = logging.getLogger("dulcimer.node")
+
+VERIFICATION: Final = "1.2.840.10008.1.1"
+UNCOMPRESSED: Final = ("1.2.840.10008.1.2.1", "1.2.840.10008.1.2", "1.2.840.10008.1.2.2")
+
+_SYNCHRONOUS: Final[dict[Durability, Synchronous]] = {
+    Durability.FULL: "FULL",
+    Durability.FILE: "NORMAL",
+    Durability.OFF: "OFF",
+}
+
+
+class StartError(Exception):
+    """The node cannot start: the text says why and what would help."""
+
+
+class Node:
+    """A node that listens from construction on, until :meth:`stop`.
+
+    Raises
+    ------
+    StartError
+        The data folder cannot be used, or the address cannot be listened on.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        try:
+            self._folder = DataFolder(config.data)
+        except DataFolderError as error:
+            raise StartError(str(error)) from None
+        try:
+            self._database = _open_database(self._folder, config)
+        except StartError:
+            self._folder.close(clean=False)
+            raise
+        later = config.durability is Durability.OFF
+        self._index = LaterIndex(self._database) if later else SqlIndex(self._database)
+        try:
+            store = ObjectStore(self._folder, config.durability)
+            archive = Archive(store, self._index)
+            recover(store, self._index, archive, self._folder.unclean_since)
+            handlers = Handlers(store, archive, StepManager(SqlSteps(self._database), config.mpps_level))
+            self._server = self._listen(handlers)
+        except BaseException as error:
+            self._close_data(clean=False)
+            if isinstance(error, OSError):
+                raise StartError(f"the data folder {config.data} cannot be used: {error}") from error
+            raise
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port that the node listens on."""
+        host, port = self._server.server_address[:2]
+        return str(host), int(port)
+
+    @property
+    def active_associations(self) -> int:
+        """How many associations are there now."""
+        return len(self._server.active_associations)
+
+    def stop(self, timeout: float | None = None) -> bool:
+        """Accept nothing new, let what is running end within ``timeout`` seconds, and close.
+
+        Returns False if associations had to be aborted.
+        """
+        finished = bool(self._server.drain(self.config.drain_timeout if timeout is None else timeout))
+        self._close_data(clean=True)
+        return finished
+
+    def kill(self) -> None:
+        """Abort what is running, which makes a :meth:`stop` under way return."""
+        self._server.shutdown()
+
+    def _close_data(self, *, clean: bool) -> None:
+        self._index.close()
+        written = not isinstance(self._index, LaterIndex) or not self._index.waiting
+        self._database.close()
+        self._folder.close(clean=clean and written)
+
+    def _listen(self, handlers: Handlers) -> Any:
+        config = self.config
+        ae = AE(config.aet)
+        ae.maximum_pdu_size = config.max_pdu
+        ae.maximum_associations = config.max_associations
+        ae.acse_timeout = config.acse_timeout or None
+        ae.dimse_timeout = config.dimse_timeout or None
+        ae.network_timeout = config.idle_timeout or None
+        ae.require_called_aet = config.require_called_aet
+        ae.require_calling_aet = list(config.allow)
+        for class_uid in (
+            VERIFICATION,
+            mpps.MODALITY_PERFORMED_PROCEDURE_STEP,
+            mpps.MODALITY_PERFORMED_PROCEDURE_STEP_RETRIEVE,
+        ):
+            ae.add_supported_context(class_uid, list(UNCOMPRESSED))
+        try:
+            return ae.start_server(
+                (config.host, config.port),
+                block=False,
+                evt_handlers=handlers.bindings(),
+                unrestricted_storage=True,
+            )
+        except OSError as error:
+            raise StartError(_why_not_listening(config, error)) from error
+
+
+def run(config: Config, announce: Callable[[str, str, int], None]) -> bool:
+    """Serve until SIGTERM or Ctrl-C; a second signal aborts what is still running.
+
+    ``announce`` is given one line, host and port once the node is really listening. Returns False if associations were
+    aborted.
+    """
+    _raise_descriptor_limit()
+    node = Node(config)
+    asked, insisted = Event(), Event()
+
+    def on_signal(_number: int, _frame: object) -> None:
+        if not asked.is_set():
+            asked.set()
+        elif not insisted.is_set():
+            insisted.set()
+            node.kill()
+
+    former = {number: signal.signal(number, on_signal) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        host, port = node.address
+        shown = f"[{host}]" if ":" in host else host
+        announce(f"listening on {shown}:{port} as {config.aet}, storing in {config.data}", host, port)
+        asked.wait()
+        if count := node.active_associations:
+            _log.info("stopping: waiting for %d associations to end", count)
+        finished = node.stop()
+        _log.log(logging.INFO if finished else logging.WARNING, "stopped%s", _manner(finished))
+        return finished
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)
+
+
+def _manner(finished: bool) -> str:
+    return "" if finished else " after aborting associations that did not end"
+
+
+def describe(config: Config) -> dict[str, object]:
+    """Return the configuration as plain values."""
+    return {name: str(value) if name == "data" else value for name, value in asdict(config).items()}
+
+
+def _open_database(folder: DataFolder, config: Config) -> Database:
+    try:
+        return Database(folder.index, _SYNCHRONOUS[config.durability])
+    except DatabaseError as error:
+        raise StartError(
+            f"the index {folder.index} cannot be used: {error.orig}; "
+            "move it away to start with a new one, or choose another folder with --data"
+        ) from None
+
+
+def _why_not_listening(config: Config, error: OSError) -> str:
+    place = f"{config.host}:{config.port}"
+    if error.errno == errno.EADDRINUSE:
+        return (
+            f"{place} is in use; stop what listens there or choose another port with --port (0: any free one)"
+        )
+    if error.errno == errno.EACCES:
+        return f"no right to listen on {place}; choose a port above 1023 with --port"
+    if error.errno == errno.EADDRNOTAVAIL or isinstance(error, socket.gaierror):
+        return f"{config.host} is no address of this machine; choose one with --host (0.0.0.0: all of them)"
+    return f"cannot listen on {place}: {error.strerror or error}"
+
+
+def _raise_descriptor_limit() -> None:
+    """Every association takes two descriptors, and 1024 in all is what many systems start with."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        except (OSError, ValueError):
+            _log.debug("the limit of open files stays at %d", soft)

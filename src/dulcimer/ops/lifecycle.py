@@ -1,0 +1,66 @@
+"""From the association request to the release (PS3.8 7.1 to 7.4)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from dulcimer.ops.effects import WAIT, Call, Operation
+from dulcimer.protocol.association.negotiate import as_requestor
+from dulcimer.protocol.ul.states import State
+from dulcimer.protocol.wire.pdus import AssociateAC, AssociateRJ, AssociateRQ
+
+if TYPE_CHECKING:
+    from dulcimer.protocol.association.contexts import Context
+    from dulcimer.protocol.association.engine import Engine
+
+Decision = tuple[AssociateAC, dict[int, "Context"]] | AssociateRJ | None
+"""What the acceptor answers: acceptance with its contexts, a rejection, or nothing if it ended otherwise."""
+
+
+def associate(engine: Engine) -> Operation[AssociateAC]:
+    """Wait for the answer to the association request that was sent when the transport opened.
+
+    Raises
+    ------
+    dulcimer.errors.AssociationError
+        If the peer rejects, aborts, closes or does not answer in time.
+    """
+    while engine.state is State.STA5:
+        yield WAIT
+    if not engine.established:
+        raise engine.error()
+    assert engine.accepted is not None
+    assert engine.requested is not None
+    engine.contexts = as_requestor(engine.requested, engine.accepted)
+    return engine.accepted
+
+
+def accept(engine: Engine, decide: Callable[[AssociateRQ], Decision]) -> Operation[bool]:
+    """Wait for an association request and answer it; return whether the association is established."""
+    while engine.state is State.STA2:
+        yield WAIT
+    if engine.state is not State.STA3:
+        return False
+    assert engine.requested is not None
+    decision: Decision = yield Call(decide, (engine.requested,))
+    if engine.state is not State.STA3 or decision is None:
+        return False
+    if isinstance(decision, AssociateRJ):
+        engine.reject(decision, engine.now)
+        return False
+    engine.accept(decision[0], decision[1], engine.now)
+    return True
+
+
+def release(engine: Engine) -> Operation[bool]:
+    """Release the association; return whether the peer agreed (PS3.8 7.2).
+
+    A release collision is resolved as PS3.8 7.2.3 says: both sides answer each other.
+    """
+    engine.release(engine.now)
+    while not engine.ended:
+        if engine.release_requested:
+            engine.release(engine.now)
+        yield WAIT
+    return engine.released

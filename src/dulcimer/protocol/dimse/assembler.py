@@ -1,0 +1,135 @@
+"""Fragments to DIMSE messages (PS3.7 6.3.1, PS3.8 Annex E).
+
+The command set is gathered and decoded; then a sink is opened for the data set, which streams through it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Final
+
+from dulcimer.errors import InvalidParameter, UnexpectedParameter
+from dulcimer.protocol.dimse import commands
+from dulcimer.protocol.dimse.elements import COMMAND_DATA_SET_TYPE, NO_DATA_SET
+
+if TYPE_CHECKING:
+    from dulcimer.protocol.dimse.commands import Value
+    from dulcimer.protocol.dimse.sinks import Sink
+    from dulcimer.protocol.wire.reader import Fragment
+
+MAX_COMMAND_SET: Final = 1 << 16
+
+
+class Message:
+    """A DIMSE message as received: its command set, and the sink that took its data set.
+
+    ``error`` is what the sink raised, if it failed; the data set was then drained.
+    """
+
+    __slots__ = ("command", "context_id", "error", "sink")
+
+    def __init__(self, context_id: int, command: dict[int, Value], sink: Sink | None) -> None:
+        self.context_id = context_id
+        self.command = command
+        self.sink = sink
+        self.error: Exception | None = None
+
+
+OpenSink = Callable[[int, Mapping[int, "Value"]], "Sink"]
+
+
+class Assembler:
+    """Puts the messages of one association together; ``open_sink`` chooses where a data set goes."""
+
+    __slots__ = ("_command", "_message", "_open_sink", "_target")
+
+    def __init__(self, open_sink: OpenSink) -> None:
+        self._open_sink = open_sink
+        self._command = bytearray()
+        self._message: Message | None = None
+        self._target: Sink | None = None
+
+    @property
+    def in_message(self) -> bool:
+        """Whether part of a message is here and the rest is not."""
+        return self._message is not None or bool(self._command)
+
+    def feed(self, fragment: Fragment) -> Message | None:
+        """Take a fragment; return the message that it completes.
+
+        Raises
+        ------
+        dulcimer.errors.RemoteProtocolError
+            If it does not belong here: data before its command, two messages interleaved, a command set
+            that does not decode or is longer than 64 KiB.
+        """
+        message = self._message
+        context_id, control, data, whole = fragment
+        if control & 1:
+            if message is not None:
+                raise UnexpectedParameter("a command fragment while a data set is incomplete")
+            self._command += data
+            if len(self._command) > MAX_COMMAND_SET:
+                raise InvalidParameter("a command set longer than 64 KiB")
+            if not (whole and control & 2):
+                return None
+            message = Message(context_id, commands.decode(self._command), None)
+            self._command.clear()
+            if message.command.get(COMMAND_DATA_SET_TYPE, NO_DATA_SET) == NO_DATA_SET:
+                return message
+            self._message = message
+            try:
+                message.sink = self._target = self._open_sink(context_id, message.command)
+            except Exception as error:
+                message.error = error
+            return None
+        if message is None:
+            raise UnexpectedParameter("a data set fragment before its command set")
+        if context_id != message.context_id:
+            raise UnexpectedParameter("a data set in another presentation context than its command set")
+        target = self._target
+        if target is not None and data:
+            try:
+                target.write(data)
+            except Exception as error:
+                self._give_up(message, error)
+        if not (whole and control & 2):
+            return None
+        return self._complete(message)
+
+    def flush(self) -> None:
+        """Let the open sink use the views it was given; they are about to become invalid."""
+        if self._target is not None and self._message is not None:
+            try:
+                self._target.flush()
+            except Exception as error:
+                self._give_up(self._message, error)
+
+    def abort(self) -> None:
+        """End the sink of a message that will never be complete."""
+        target, self._target, self._message = self._target, None, None
+        self._command.clear()
+        if target is not None:
+            target.abort()
+
+    def _complete(self, message: Message) -> Message:
+        target = self._target
+        if target is not None:
+            try:
+                target.flush()
+                target.close()
+            except Exception as error:
+                self._give_up(message, error)
+        self._message = self._target = None
+        return message
+
+    def _give_up(self, message: Message, error: Exception) -> None:
+        # The rest is drained: the peer still has to be told what happened.
+        target, self._target = self._target, None
+        message.error = error
+        message.sink = None
+        if target is not None:
+            try:
+                target.abort()
+            except Exception as second:
+                error.add_note(f"and ending the sink failed too: {second!r}")

@@ -1,0 +1,198 @@
+"""Bytes to PDUs: one receive buffer that the kernel writes into, and views of it that leave as events.
+
+The contract is that of :class:`asyncio.BufferedProtocol`: the driver asks for :meth:`Reader.get_buffer`,
+receives into it and reports the count to :meth:`Reader.feed`. A P-DATA-TF is never assembled: each run of
+bytes of a presentation data value leaves as a :class:`Fragment` as soon as it is here, so that memory does
+not depend on the length of a PDU and no payload byte is copied. Views are valid until the next
+``get_buffer``.
+
+Lengths are judged when a header arrives, before anything of the body is kept.
+"""
+
+from __future__ import annotations
+
+import mmap
+import struct
+from typing import Final, NamedTuple
+
+from dulcimer.errors import InvalidParameter, ProtocolError, UnrecognizedPDU
+
+P_DATA_TF: Final = 0x04
+BUFFER_SIZE: Final = 1 << 18
+MAX_CONTROL_PDU: Final = 1 << 20
+"""The longest control PDU taken. 128 contexts with 45 transfer syntaxes each need a fifth of it; the rest
+leaves room for Kerberos tickets and SAML assertions."""
+
+_COMPACT_BELOW = 4096
+_PDU_HEADER = struct.Struct(">BxI")
+_PDV_HEADER = struct.Struct(">IBB")
+
+
+class Fragment(NamedTuple):
+    """Some bytes of a presentation data value (PS3.8 9.3.5.1).
+
+    ``control`` is the message control header (PS3.8 Annex E.2): bit 0 command, bit 1 last fragment.
+    ``whole`` says that these are the last bytes of their presentation data value.
+    """
+
+    context_id: int
+    control: int
+    data: memoryview
+    whole: bool
+
+
+class ControlBytes(NamedTuple):
+    """A complete PDU other than P-DATA-TF, without its header."""
+
+    type: int
+    body: bytes
+
+
+WireEvent = Fragment | ControlBytes | ProtocolError
+
+
+class Reader:
+    """Splits the stream of one association.
+
+    ``max_pdu`` is the Maximum Length that we announced for P-DATA-TF, 0 when unlimited (PS3.8 D.1).
+    """
+
+    __slots__ = (
+        "_buffer",
+        "_context",
+        "_control",
+        "_control_left",
+        "_control_type",
+        "_dead",
+        "_header",
+        "_high",
+        "_low",
+        "_pdu_left",
+        "_pdv_left",
+        "_size",
+        "_view",
+        "max_pdu",
+    )
+
+    def __init__(self, max_pdu: int, buffer_size: int = BUFFER_SIZE) -> None:
+        self.max_pdu = max_pdu
+        self._size = buffer_size
+        self._buffer: mmap.mmap | None = None
+        self._view: memoryview | None = None
+        self._low = self._high = 0
+        self._pdu_left = self._pdv_left = 0
+        self._context = self._header = 0
+        self._control: bytearray | None = None
+        self._control_type = self._control_left = 0
+        self._dead = False
+
+    @property
+    def in_message(self) -> bool:
+        """Whether part of a PDU is here and the rest is not."""
+        return bool(self._pdu_left or self._low != self._high or self._control is not None)
+
+    def get_buffer(self) -> memoryview:
+        """Return the free part of the receive buffer. Views handed out earlier are no longer valid."""
+        view = self._view
+        if view is None:
+            # Anonymous pages cost nothing until the kernel writes to them, and go back when dropped.
+            self._buffer = mmap.mmap(-1, self._size)
+            view = self._view = memoryview(self._buffer)
+        if self._low == self._high:
+            self._low = self._high = 0
+        elif self._low and self._size - self._high < _COMPACT_BELOW:
+            count = self._high - self._low
+            view[:count] = bytes(view[self._low : self._high])
+            self._low, self._high = 0, count
+        return view[self._high :]
+
+    def release_buffer(self) -> None:
+        """Give the memory back while nothing is arriving; the next ``get_buffer`` takes fresh pages."""
+        if self._low == self._high:
+            self._low = self._high = 0
+            self._view = self._buffer = None
+
+    def discard(self) -> None:
+        """Ignore whatever else arrives."""
+        self._dead = True
+
+    def feed(self, count: int) -> list[WireEvent]:
+        """Take note of ``count`` bytes written to the buffer and list what they complete.
+
+        A breach of the protocol is listed as its error, once; what follows it is ignored.
+        """
+        buffer, view = self._buffer, self._view
+        events: list[WireEvent] = []
+        if self._dead or buffer is None or view is None:
+            self._low = self._high = 0
+            return events
+        low, high = self._low, self._high + count
+        self._high = high
+        while low < high:
+            if self._pdv_left:
+                take = min(high - low, self._pdv_left)
+                self._pdv_left -= take
+                self._pdu_left -= take
+                events.append(
+                    Fragment(self._context, self._header, view[low : low + take], not self._pdv_left)
+                )
+                low += take
+            elif self._pdu_left:
+                if high - low < 6:
+                    break
+                length, self._context, self._header = _PDV_HEADER.unpack_from(buffer, low)
+                if length < 2 or length + 4 > self._pdu_left:
+                    return self._fail(events, "a presentation data value does not fit its P-DATA-TF")
+                self._pdu_left -= 6
+                self._pdv_left = length - 2
+                if 0 < self._pdu_left - self._pdv_left < 6:
+                    return self._fail(events, "P-DATA-TF with bytes left over after its last value")
+                low += 6
+                if not self._pdv_left:
+                    events.append(Fragment(self._context, self._header, view[low:low], True))
+            elif self._control is not None:
+                take = min(high - low, self._control_left)
+                self._control += view[low : low + take]
+                self._control_left -= take
+                low += take
+                if not self._control_left:
+                    events.append(ControlBytes(self._control_type, bytes(self._control)))
+                    self._control = None
+            else:
+                if high - low < 6:
+                    # The type alone is enough to turn a stranger away.
+                    if not 1 <= buffer[low] <= 7:
+                        return self._fail(events, f"PDU type 0x{buffer[low]:02X}", UnrecognizedPDU)
+                    break
+                kind, length = _PDU_HEADER.unpack_from(buffer, low)
+                if kind == P_DATA_TF:
+                    if length < 6 or 0 < self.max_pdu < length:
+                        return self._fail(
+                            events, f"P-DATA-TF of {length} bytes, the maximum length is {self.max_pdu}"
+                        )
+                    self._pdu_left = length
+                    low += 6
+                elif not 1 <= kind <= 7:
+                    return self._fail(events, f"PDU type 0x{kind:02X}", UnrecognizedPDU)
+                elif length > MAX_CONTROL_PDU:
+                    return self._fail(events, f"PDU of type 0x{kind:02X} claims {length} bytes")
+                elif length + 6 > self._size:
+                    self._control = bytearray()
+                    self._control_type, self._control_left = kind, length
+                    low += 6
+                elif high - low < 6 + length:
+                    break
+                else:
+                    low += 6
+                    events.append(ControlBytes(kind, bytes(view[low : low + length])))
+                    low += length
+        self._low = low
+        return events
+
+    def _fail(
+        self, events: list[WireEvent], message: str, error: type[ProtocolError] = InvalidParameter
+    ) -> list[WireEvent]:
+        self._dead = True
+        self._low = self._high = 0
+        events.append(error(message))
+        return events
