@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, ClassVar, Final, Protocol
 
 from dulcimer.errors import (
     AssociationAborted,
@@ -32,6 +32,7 @@ from dulcimer.errors import (
 )
 from dulcimer.failure import Failure, FailureKind, Party
 from dulcimer.protocol.association import reasons
+from dulcimer.protocol.association.negotiate import window
 from dulcimer.protocol.dimse import commands
 from dulcimer.protocol.dimse.assembler import Assembler, Message
 from dulcimer.protocol.dimse.elements import (
@@ -145,6 +146,8 @@ class Engine:
         """Grows with everything that may have changed what a waiting conversation sees."""
         self.contexts: dict[int, Context] = {}
         self.peer_max_length = 0
+        self.window = 1
+        """How many operations we may have outstanding (PS3.7 D.3.3.3); 0 is unlimited."""
         self.requested: AssociateRQ | None = None
         self.accepted: AssociateAC | None = None
         self.requests: deque[Message] = deque()
@@ -188,6 +191,11 @@ class Engine:
     def awaiting_response(self) -> bool:
         """Whether an operation that we invoked is outstanding."""
         return bool(self._exchanges)
+
+    @property
+    def window_open(self) -> bool:
+        """Whether another operation may be invoked now."""
+        return not self.window or len(self._exchanges) < self.window
 
     def error(self) -> AssociationError:
         """Return the exception for how the association failed or ended."""
@@ -398,6 +406,7 @@ class Engine:
     def finish(self, message_id: int) -> None:
         """Forget an exchange: whatever else comes for it answers nothing."""
         self._exchanges.pop(message_id, None)
+        self.generation += 1
 
     def send_message(
         self, context_id: int, command: dict[int, Value], data: DataSource | None, now: float
@@ -518,7 +527,7 @@ class Engine:
         if self.observer is not None:
             self.observer.transition(event, action, state, following)
         self.state = following
-        _PERFORM[action](self)
+        self._perform[action](self)
         if self.ended and not (state is State.STA13 or state is State.STA1):
             self._assembler.abort()
             self.requests.clear()
@@ -565,8 +574,10 @@ class Engine:
     def _do_confirm_accept(self) -> None:
         self._artim = None
         assert isinstance(self._pdu, AssociateAC)
+        assert self.requested is not None
         self.accepted = self._pdu
         self.peer_max_length = self._pdu.user.max_length or 0
+        self.window = window(self.requested, self.accepted, requestor=True)
 
     def _do_confirm_reject(self) -> None:
         self._artim = None
@@ -589,7 +600,8 @@ class Engine:
             self._start_linger()
 
     def _do_send_accept(self) -> None:
-        assert self.accepted is not None
+        assert self.requested is not None and self.accepted is not None
+        self.window = window(self.requested, self.accepted, requestor=False)
         self._send(self.accepted)
         self._activity = self.now
 
@@ -667,34 +679,33 @@ class Engine:
     def _start_linger(self) -> None:
         self._start_artim(self.config.linger)
 
-
-_PERFORM: Final[dict[Action, Callable[[Engine], None]]] = {
-    Action.AE_1: Engine._do_await_transport,
-    Action.AE_2: Engine._do_send_request,
-    Action.AE_3: Engine._do_confirm_accept,
-    Action.AE_4: Engine._do_confirm_reject,
-    Action.AE_5: Engine._do_await_request,
-    Action.AE_6: Engine._do_indicate_request,
-    Action.AE_7: Engine._do_send_accept,
-    Action.AE_8: Engine._do_send_reject,
-    Action.DT_1: Engine._do_nothing,
-    Action.DT_2: Engine._do_nothing,
-    Action.AR_1: Engine._do_send_release,
-    Action.AR_2: Engine._do_nothing,
-    Action.AR_3: Engine._do_confirm_release,
-    Action.AR_4: Engine._do_answer_release,
-    Action.AR_5: Engine._do_close,
-    Action.AR_6: Engine._do_nothing,
-    Action.AR_7: Engine._do_nothing,
-    Action.AR_8: Engine._do_indicate_collision,
-    Action.AR_9: Engine._do_answer_collision,
-    Action.AR_10: Engine._do_nothing,
-    Action.AA_1: Engine._do_user_abort,
-    Action.AA_2: Engine._do_close,
-    Action.AA_3: Engine._do_peer_abort,
-    Action.AA_4: Engine._do_lost,
-    Action.AA_5: Engine._do_close,
-    Action.AA_6: Engine._do_nothing,
-    Action.AA_7: Engine._do_send_abort_again,
-    Action.AA_8: Engine._do_provider_abort,
-}
+    _perform: ClassVar[dict[Action, Callable[[Engine], None]]] = {
+        Action.AE_1: _do_await_transport,
+        Action.AE_2: _do_send_request,
+        Action.AE_3: _do_confirm_accept,
+        Action.AE_4: _do_confirm_reject,
+        Action.AE_5: _do_await_request,
+        Action.AE_6: _do_indicate_request,
+        Action.AE_7: _do_send_accept,
+        Action.AE_8: _do_send_reject,
+        Action.DT_1: _do_nothing,
+        Action.DT_2: _do_nothing,
+        Action.AR_1: _do_send_release,
+        Action.AR_2: _do_nothing,
+        Action.AR_3: _do_confirm_release,
+        Action.AR_4: _do_answer_release,
+        Action.AR_5: _do_close,
+        Action.AR_6: _do_nothing,
+        Action.AR_7: _do_nothing,
+        Action.AR_8: _do_indicate_collision,
+        Action.AR_9: _do_answer_collision,
+        Action.AR_10: _do_nothing,
+        Action.AA_1: _do_user_abort,
+        Action.AA_2: _do_close,
+        Action.AA_3: _do_peer_abort,
+        Action.AA_4: _do_lost,
+        Action.AA_5: _do_close,
+        Action.AA_6: _do_nothing,
+        Action.AA_7: _do_send_abort_again,
+        Action.AA_8: _do_provider_abort,
+    }

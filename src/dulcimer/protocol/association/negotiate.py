@@ -121,6 +121,19 @@ def as_requestor(request: AssociateRQ, accepted: AssociateAC) -> dict[int, Conte
     return contexts
 
 
+def window(request: AssociateRQ, accepted: AssociateAC, *, requestor: bool) -> int:
+    """Return how many operations a side may have outstanding, 0 for any number (PS3.7 D.3.3.3).
+
+    The item of the answer counts; it says "invoked" and "performed" from the requestor's point of view. One
+    that allows more than was proposed is held to the proposal. Without items it is one.
+    """
+    proposed, agreed = request.user.async_operations, accepted.user.async_operations
+    if proposed is None or agreed is None:
+        return 1
+    limits = (proposed.invoked, agreed.invoked) if requestor else (proposed.performed, agreed.performed)
+    return min((limit for limit in limits if limit), default=0)
+
+
 def _choose(proposed: Iterable[str], supported: Iterable[str], requestor_order: bool) -> str | None:
     first, second = (proposed, supported) if requestor_order else (supported, proposed)
     second = tuple(second)
