@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import zlib
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -11,9 +10,10 @@ from typing import TYPE_CHECKING, Any, Final
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.filebase import DicomBytesIO
 from pydicom.filereader import read_dataset
-from pydicom.filewriter import write_dataset, write_file_meta_info
+from pydicom.filewriter import write_file_meta_info
 from pydicom.uid import UID, ExplicitVRLittleEndian
 
+from dulcimer.data import codec
 from dulcimer.identity import IMPLEMENTATION_UID, IMPLEMENTATION_VERSION
 
 if TYPE_CHECKING:
@@ -39,11 +39,7 @@ def decode(
     is_implicit_vr, is_little_endian, deflated
         How its transfer syntax encodes.
     """
-    bytestring.seek(0)
-    if deflated:
-        # A raw deflate stream, perhaps with a padding byte (PS3.5 A.5).
-        bytestring = BytesIO(zlib.decompressobj(-zlib.MAX_WBITS).decompress(bytestring.read()))
-    return read_dataset(bytestring, is_implicit_vr, is_little_endian)
+    return codec.decode(bytestring, codec.Encoding(is_implicit_vr, is_little_endian, deflated))
 
 
 def encode(ds: Dataset, is_implicit_vr: bool, is_little_endian: bool, deflated: bool = False) -> bytes | None:
@@ -56,21 +52,12 @@ def encode(ds: Dataset, is_implicit_vr: bool, is_little_endian: bool, deflated: 
     is_implicit_vr, is_little_endian, deflated
         How the transfer syntax encodes.
     """
-    buffer = DicomBytesIO()
-    buffer.is_implicit_VR = is_implicit_vr
-    buffer.is_little_endian = is_little_endian
     try:
-        write_dataset(buffer, ds)
+        return codec.encode(ds, codec.Encoding(is_implicit_vr, is_little_endian, deflated))
     except Exception:
         # Whatever is wrong in a user's data set, it must not take an association down.
         _LOGGER.exception("The data set cannot be encoded")
         return None
-    encoded: bytes = buffer.getvalue()
-    if not deflated:
-        return encoded
-    compressor = zlib.compressobj(wbits=-zlib.MAX_WBITS)
-    compressed = compressor.compress(encoded) + compressor.flush()
-    return compressed + b"\x00" * (len(compressed) % 2)
 
 
 def create_file_meta(

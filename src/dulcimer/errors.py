@@ -29,6 +29,8 @@ from typing import TYPE_CHECKING, ClassVar
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from pydicom.dataset import Dataset
+
     from dulcimer.failure import Failure
 
 
@@ -128,6 +130,9 @@ class Refused(DulcimerError):
         Tags for the Attribute Identifier List (0000,1005).
     offending
         Tags for Offending Element (0000,0901).
+    values
+        A data set that goes with the answer: the attributes at fault with their values (0106H, 0121H;
+        PS3.7 C.5.11 and C.5.19).
     """
 
     def __init__(
@@ -138,6 +143,7 @@ class Refused(DulcimerError):
         error_id: int | None = None,
         attributes: Sequence[int] = (),
         offending: Sequence[int] = (),
+        values: Dataset | None = None,
     ) -> None:
         super().__init__(comment or f"refused with status 0x{status:04X}")
         self.status = status
@@ -145,3 +151,4 @@ class Refused(DulcimerError):
         self.error_id = error_id
         self.attributes = tuple(attributes)
         self.offending = tuple(offending)
+        self.values = values

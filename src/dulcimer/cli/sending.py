@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
-from dulcimer.cli.convert import reencode
 from dulcimer.cli.exits import Exit, Stop
 from dulcimer.cli.plan import FALLBACK, UNCOMPRESSED, Batch, plan
 from dulcimer.cli.scan import Sendable
+from dulcimer.data.convert import reencode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from dulcimer.ops.effects import WAIT, Call, Operation
+from dulcimer.ops.provide import Respond, provide
 from dulcimer.protocol.association.negotiate import as_requestor
 from dulcimer.protocol.ul.states import State
 from dulcimer.protocol.wire.pdus import AssociateAC, AssociateRJ, AssociateRQ
@@ -64,3 +65,39 @@ def release(engine: Engine) -> Operation[bool]:
             engine.release(engine.now)
         yield WAIT
     return engine.released
+
+
+def serve(engine: Engine, respond: Respond) -> Operation[None]:
+    """Answer requests until the association is over and its transport connection may be closed.
+
+    What was requested before a release is answered before it: the peer may send both at once (AR-7).
+    """
+    while not engine.ended:
+        if engine.requests:
+            yield from provide(engine, engine.requests.popleft(), respond)
+        elif engine.release_requested:
+            engine.release(engine.now)
+        else:
+            yield WAIT
+    yield from leave(engine)
+
+
+def attend(engine: Engine, respond: Respond) -> Operation[None]:
+    """Serve what has arrived on an idle association and return when it is idle again."""
+    yield WAIT
+    while not engine.ended:
+        if engine.requests:
+            yield from provide(engine, engine.requests.popleft(), respond)
+        elif engine.release_requested:
+            engine.release(engine.now)
+        elif engine.receiving:
+            yield WAIT
+        else:
+            return
+    yield from leave(engine)
+
+
+def leave(engine: Engine) -> Operation[None]:
+    """Wait until the transport connection of an association that is over may be closed (Sta13)."""
+    while not engine.close_transport:
+        yield WAIT

@@ -219,15 +219,6 @@ served.
 """
 
 
-class RefusedWithValues(Refused):
-    """A refusal whose answer carries a data set with the attributes at fault (0106H, 0121H: PS3.7 C.5.11,
-    C.5.19)."""
-
-    def __init__(self, status: int, comment: str, values: Dataset) -> None:
-        super().__init__(status, comment)
-        self.values = values
-
-
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What is to be stored, and what an operator may want to know about it."""
@@ -388,9 +379,7 @@ def _judge(faults: Faults, level: Level) -> list[str]:
                 0x0120, f"Missing: {_names(missing)}", attributes=list(dict.fromkeys(p[-1] for p in missing))
             )
         if faults.empty:
-            raise RefusedWithValues(
-                0x0121, f"No value: {_names(faults.empty)}", _empty_elements(faults.empty)
-            )
+            raise Refused(0x0121, f"No value: {_names(faults.empty)}", values=_empty_elements(faults.empty))
     notes = []
     if accepted := missing + (faults.absent_type_2 if level != "strict" else []):
         notes.append(f"accepted without {_names(accepted)}")
@@ -456,10 +445,10 @@ def _character_set(dataset: Dataset) -> str | None:
     return str(element.value)
 
 
-def _invalid_value(element: DataElement, comment: str) -> RefusedWithValues:
+def _invalid_value(element: DataElement, comment: str) -> Refused:
     values = Dataset()
     values[element.tag] = deepcopy(element)
-    return RefusedWithValues(0x0106, comment, values)
+    return Refused(0x0106, comment, values=values)
 
 
 def _empty_elements(paths: Iterable[tuple[int, ...]]) -> Dataset:

@@ -227,11 +227,6 @@ class Handlers:
             _log.debug("%s failed", operation, exc_info=error)
             error = Refused(PROCESSING_FAILURE, _cut(_words(error)))
         self._failed(event, operation, uid, error)
-        if isinstance(error, mpps.RefusedWithValues):
-            status = Dataset()
-            status.Status = error.status
-            status.ErrorComment = _cut(error.comment or "")
-            return status, error.values
         raise error
 
 

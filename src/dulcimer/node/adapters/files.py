@@ -14,7 +14,6 @@ complete. Every file gets a name that was free, so nothing is ever overwritten.
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import logging
 import os
@@ -27,6 +26,7 @@ from typing import TYPE_CHECKING, Final
 from uuid import uuid4
 
 from dulcimer.data import part10
+from dulcimer.data.filesink import write_all
 from dulcimer.node.config import Durability
 from dulcimer.node.domain import attributes
 from dulcimer.node.domain.attributes import Description, Undecodable
@@ -43,7 +43,6 @@ _log: Final = logging.getLogger("dulcimer.node.files")
 
 _FIRST_HEAD: Final = 1 << 16
 _LONGEST_HEAD: Final = 1 << 20
-_MOST_BUFFERS: Final = min(os.sysconf("SC_IOV_MAX"), 1024)
 _COMPARED_AT_ONCE: Final = 1 << 20
 _SAFE_UID: Final = re.compile(r"[0-9.]{1,64}")
 
@@ -164,7 +163,7 @@ class IncomingObject:
         if not buffers:
             return
         try:
-            _write_all(self._descriptor, buffers)
+            write_all(self._descriptor, buffers)
         finally:
             # The views are valid until now and no longer, written or not.
             buffers.clear()
@@ -379,30 +378,6 @@ def _text(dataset: Dataset, tag: int) -> str:
     if element.VM > 1:
         return "\\".join(str(part) for part in value)
     return str(value).strip(" \0")
-
-
-def _write_all(descriptor: int, buffers: list[bytes | memoryview]) -> None:
-    for start in range(0, len(buffers), _MOST_BUFFERS):
-        batch = buffers[start : start + _MOST_BUFFERS]
-        wanted = sum(map(len, batch))
-        written = os.writev(descriptor, batch)
-        if written != wanted:
-            _write_rest(descriptor, batch, written)
-
-
-def _write_rest(descriptor: int, buffers: list[bytes | memoryview], written: int) -> None:
-    """Go on after a short write, which is how a disk that is nearly full answers."""
-    for buffer in buffers:
-        view = memoryview(buffer)
-        if written >= len(view):
-            written -= len(view)
-            continue
-        view, written = view[written:], 0
-        while view:
-            count = os.write(descriptor, view)
-            if not count:
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-            view = view[count:]
 
 
 def _sync_folder(path: str) -> None:

@@ -18,7 +18,8 @@ class EngineConfig:
     dimse_timeout
         Seconds that a requested operation may make no progress.
     network_timeout
-        Seconds without any traffic, in an operation or between two.
+        Seconds without any traffic, in an operation or between two; not counted while the peer awaits our
+        response.
     release_when_idle
         Whether silence is ended with A-RELEASE instead of A-ABORT.
     linger

@@ -3,7 +3,7 @@
 A driver moves bytes and time; everything that PS3.8 and PS3.7 decide is decided here. The contract:
 
 * receive into :meth:`Engine.get_buffer`, then :meth:`Engine.buffer_updated`; :meth:`Engine.eof` at the end;
-* send what :meth:`Engine.data_to_send` returns until it returns nothing;
+* send all of what :meth:`Engine.data_to_send` returns, then ask again, until it returns nothing;
 * call :meth:`Engine.handle_timeout` when :meth:`Engine.next_deadline` has passed;
 * close the transport when :attr:`Engine.close_transport` says so.
 
@@ -26,13 +26,14 @@ from dulcimer.errors import (
     AssociationTimeout,
     ConnectFailed,
     ConnectionLost,
+    InvalidParameter,
     LocalProtocolError,
-    ProtocolError,
+    RemoteProtocolError,
     UnexpectedParameter,
 )
 from dulcimer.failure import Failure, FailureKind, Party
 from dulcimer.protocol.association import reasons
-from dulcimer.protocol.association.negotiate import window
+from dulcimer.protocol.association.negotiate import as_requestor, window
 from dulcimer.protocol.dimse import commands
 from dulcimer.protocol.dimse.assembler import Assembler, Message
 from dulcimer.protocol.dimse.elements import (
@@ -44,7 +45,7 @@ from dulcimer.protocol.dimse.elements import (
     STATUS,
 )
 from dulcimer.protocol.dimse.messages import C_CANCEL_RQ, MESSAGES
-from dulcimer.protocol.dimse.sinks import MemorySink, Sink
+from dulcimer.protocol.dimse.sinks import MemorySink, NullSink, Sink
 from dulcimer.protocol.ul.states import State
 from dulcimer.protocol.ul.table import LOCAL_PRIMITIVES, TABLE, Action, Event
 from dulcimer.protocol.wire import codec
@@ -58,7 +59,14 @@ from dulcimer.protocol.wire.pdus import (
     ReleaseRQ,
 )
 from dulcimer.protocol.wire.reader import ControlBytes, Fragment, Reader
-from dulcimer.protocol.wire.writer import Buffer, DataSource, batches
+from dulcimer.protocol.wire.writer import (
+    MAX_BATCH_BUFFERS,
+    Buffer,
+    DataSource,
+    batches,
+    fragment,
+    room_for,
+)
 
 if TYPE_CHECKING:
     from dulcimer.protocol.association.config import EngineConfig
@@ -66,6 +74,9 @@ if TYPE_CHECKING:
     from dulcimer.protocol.dimse.commands import Value
 
 RESPONSE_BIT: Final = 0x8000
+_PENDING: Final = (0xFF00, 0xFF01)
+"""The statuses after which more responses follow (PS3.7 9.1.2.1.5, 9.1.3.1.6, 9.1.4.1.7)."""
+
 _AWAITING_RELEASE_RESPONSE: Final = (State.STA8, State.STA9, State.STA12)
 
 _ERRORS: Final[dict[FailureKind, type[AssociationError]]] = {
@@ -89,7 +100,10 @@ _RECEIVED: Final[dict[type, Event]] = {
 
 
 class Observer(Protocol):
-    """Is told what passes through an engine. Nothing is prepared for it while there is none."""
+    """Is told what passes through an engine. Nothing is prepared for it while there is none.
+
+    It must not raise. Data in Sta6 (DT-1, DT-2) are messages and no transitions.
+    """
 
     def transition(self, event: Event, action: Action, state: State, following: State) -> None: ...
 
@@ -158,9 +172,17 @@ class Engine:
         self.observer: Observer | None = None
         self._open_sink = open_sink
         self._reader = Reader(config.max_length)
-        self._assembler = Assembler(self._choose_sink)
+        self._assembler = Assembler(self._check_command, self._choose_sink)
         self._exchanges: dict[int, Exchange] = {}
-        self._outgoing: deque[Buffer | Iterator[list[Buffer]]] = deque()
+        self._unanswered: set[int] = set()
+        self._encoded = b""
+        self._rejection = AssociateRJ(1, 1, 1)
+        self._abort = Abort(0, 0)
+        self._provider_abort = Abort(2, 2)
+        self._pdu: ControlPDU = ReleaseRP()
+        self._unexpected = ""
+        self._closed_reason = ""
+        self._outgoing: deque[list[Buffer] | Iterator[list[Buffer]]] = deque()
         self._artim: float | None = None
         self._activity = 0.0
         self.get_buffer = self._reader.get_buffer
@@ -201,9 +223,12 @@ class Engine:
         """Return the exception for how the association failed or ended."""
         failure = self.failure
         if failure is None:
-            failure = Failure(FailureKind.LOST, Party.PEER, "the association has ended")
+            what = "the association has ended"
             if self.released:
-                failure = Failure(FailureKind.LOST, Party.PEER, "the association has been released")
+                what = "the association has been released"
+            elif self.release_requested:
+                what = "the peer has asked for the release of the association"
+            failure = Failure(FailureKind.LOST, Party.PEER, what)
         return _ERRORS[failure.kind](failure)
 
     def release_memory(self) -> None:
@@ -215,23 +240,23 @@ class Engine:
         self.now = self._activity = now
         self.generation += 1
         assembler = self._assembler
-        for event in self._reader.feed(count):
-            if type(event) is Fragment:
-                if self.state is not State.STA6 and not self._indicates_data():
-                    continue
-                try:
+        try:
+            for event in self._reader.feed(count):
+                if type(event) is Fragment:
+                    if self.state is not State.STA6 and not self._indicates_data():
+                        continue
                     if event.context_id not in self.contexts:
                         raise UnexpectedParameter(f"presentation context {event.context_id} was not accepted")
                     message = assembler.feed(event)
                     if message is not None:
                         self._deliver(message)
-                except ProtocolError as error:
-                    self._invalid(error)
-            elif type(event) is ControlBytes:
-                self._control(event)
-            else:
-                assert isinstance(event, ProtocolError)
-                self._invalid(event)
+                elif type(event) is ControlBytes:
+                    self._control(event)
+                else:
+                    assert isinstance(event, RemoteProtocolError)
+                    raise event
+        except RemoteProtocolError as error:
+            self._invalid(error)
         assembler.flush()
 
     def eof(self, now: float, reason: str = "") -> None:
@@ -243,8 +268,6 @@ class Engine:
         self._event(Event.EVT17)
         self.close_transport = True
 
-    _closed_reason = ""
-
     def data_to_send(self, now: float) -> list[Buffer]:
         """Return the next buffers to send, in order; an empty list when there is nothing.
 
@@ -255,8 +278,12 @@ class Engine:
         outgoing = self._outgoing
         while outgoing:
             head = outgoing[0]
-            if isinstance(head, (bytes, bytearray, memoryview)):
-                batch.append(outgoing.popleft())  # type: ignore[arg-type]
+            if isinstance(head, list):
+                # Whole PDUs, so that an A-ABORT can follow any batch.
+                batch += head
+                outgoing.popleft()
+                if len(batch) >= MAX_BATCH_BUFFERS:
+                    break
                 continue
             if batch:
                 break
@@ -269,6 +296,8 @@ class Engine:
                     FailureKind.ABORTED, Party.LOCAL, f"the data set could not be read while sending: {error}"
                 )
                 self.abort(now)
+                # After the answer to a release there is no A-ABORT any more.
+                self.close_transport = self.close_transport or not outgoing
                 continue
             if batch:
                 break
@@ -280,12 +309,20 @@ class Engine:
     def next_deadline(self) -> float | None:
         """Return when :meth:`handle_timeout` wants to be called, None for never."""
         if self.state is State.STA6:
-            network, dimse = self.config.network_timeout, self.config.dimse_timeout
-            limit = network
-            if self._exchanges and dimse is not None and (network is None or dimse < network):
-                limit = dimse
+            _, limit = self._patience()
             return None if limit is None else self._activity + limit
         return self._artim
+
+    def _patience(self) -> tuple[str, float | None]:
+        """Return which timeout bounds the silence in Sta6, and its seconds."""
+        network, dimse = self.config.network_timeout, self.config.dimse_timeout
+        if self._exchanges:
+            if dimse is not None and (network is None or dimse <= network):
+                return "dimse", dimse
+        elif self._unanswered and not self.receiving:
+            # It is our turn to speak: the peer's silence means nothing.
+            return "network", None
+        return "network", network
 
     def handle_timeout(self, now: float) -> None:
         """Act on the deadline that has passed."""
@@ -295,16 +332,15 @@ class Engine:
         self.now = now
         config = self.config
         if self.state is State.STA6:
-            dimse = config.dimse_timeout
-            if self._exchanges and dimse is not None and now - self._activity >= dimse:
-                self._timed_out("dimse", dimse, "the peer did not answer the request")
-            elif config.release_when_idle and not self._exchanges and not self.receiving:
-                self._timed_out("network", config.network_timeout, "nothing was heard from the peer", False)
-                self.release(now)
-                return
+            which, limit = self._patience()
+            if which == "dimse":
+                self._timed_out(which, limit, "the peer did not answer the request")
             else:
-                self._timed_out("network", config.network_timeout, "nothing was heard from the peer")
-            self.abort(now)
+                self._timed_out(which, limit, "nothing was heard from the peer")
+            if config.release_when_idle and not self._exchanges and not self.receiving:
+                self.release(now)
+            else:
+                self.abort(now)
         elif self.state in (State.STA2, State.STA13):
             if self.state is State.STA2:
                 self._timed_out("acse", config.acse_timeout, "the peer sent no association request")
@@ -339,18 +375,23 @@ class Engine:
         """Request the association; the driver opens the transport next (A-ASSOCIATE request primitive)."""
         self.now = now
         self._refuse_unless_legal(Event.EVT1)
+        if self.close_transport:
+            raise LocalProtocolError("the association has ended, another one needs another engine")
+        self._encoded = codec.encode(request)
         self.requested = request
         self._event(Event.EVT1)
 
     def connected(self, now: float) -> None:
         """Take note that the transport connection is open, in either role."""
         self.now = self._activity = now
-        self._event(Event.EVT2 if self.requestor else Event.EVT5)
+        if not self.close_transport:
+            self._event(Event.EVT2 if self.requestor else Event.EVT5)
 
     def accept(self, answer: AssociateAC, contexts: dict[int, Context], now: float) -> None:
         """Accept the association that was requested (A-ASSOCIATE response primitive)."""
         self.now = now
         self._refuse_unless_legal(Event.EVT7)
+        self._encoded = codec.encode(answer)
         self.accepted = answer
         self.contexts = contexts
         self._event(Event.EVT7)
@@ -359,11 +400,10 @@ class Engine:
         """Reject the association that was requested."""
         self.now = now
         self._refuse_unless_legal(Event.EVT8)
+        self._encoded = codec.encode(answer)
         self._rejection = answer
         self.failure = reasons.rejected(answer, Party.LOCAL)
         self._event(Event.EVT8)
-
-    _rejection = AssociateRJ(1, 1, 1)
 
     def release(self, now: float) -> None:
         """Ask for the release, or answer the peer's (A-RELEASE request and response primitives)."""
@@ -373,20 +413,32 @@ class Engine:
         self._event(event)
 
     def abort(self, now: float, source: int = 0, reason: int = 0) -> None:
-        """Abort the association; nothing happens when it has ended (A-ABORT request primitive)."""
-        self.now = now
-        if (Event.EVT15, self.state) in TABLE:
-            self._abort = Abort(source, reason)
-            if self.failure is None:
-                self.failure = reasons.aborted(self._abort, Party.LOCAL)
-            self._event(Event.EVT15)
+        """Abort the association (A-ABORT request primitive).
 
-    _abort = Abort(0, 0)
+        Nothing happens when it has ended. Before one was requested (Sta2) there is nothing to abort: the
+        transport is to be closed.
+        """
+        self.now = now
+        if self.ended:
+            return
+        pdu = Abort(source, reason)
+        codec.encode(pdu)  # Refuses codes that have no room in it.
+        if self.failure is None:
+            self.failure = reasons.aborted(pdu, Party.LOCAL)
+        if self.state is State.STA2:
+            self.generation += 1
+            self.close_transport = True
+            return
+        self._abort = pdu
+        self._event(Event.EVT15)
 
     def send_request(
         self, context_id: int, command: dict[int, Value], data: DataSource | None, now: float
     ) -> Exchange:
         """Send a request and return the exchange that collects its responses."""
+        if self.release_requested:
+            # Sending would still be possible (AR-7), answering would not: the peer is in Sta7.
+            raise LocalProtocolError("no operation can be invoked: the peer has asked for the release")
         message_id = command[MESSAGE_ID]
         assert isinstance(message_id, int)
         if message_id in self._exchanges:
@@ -399,6 +451,8 @@ class Engine:
 
     def free_message_id(self, wanted: int) -> int:
         """Return ``wanted``, or the next message ID that no outstanding operation uses (PS3.7 9.1.1.1.1)."""
+        if len(self._exchanges) >= 0xFFFF:
+            raise LocalProtocolError("every message ID is in use by an outstanding operation")
         while wanted in self._exchanges:
             wanted = wanted % 0xFFFF + 1
         return wanted
@@ -411,29 +465,68 @@ class Engine:
     def send_message(
         self, context_id: int, command: dict[int, Value], data: DataSource | None, now: float
     ) -> None:
-        """Queue a message (P-DATA request primitive)."""
+        """Queue a message (P-DATA request primitive). A ``data`` of no bytes is an empty data set."""
         self.now = now
         if self.state is not State.STA6:
             self._refuse_unless_legal(Event.EVT9)
-            self._event(Event.EVT9)
+        if context_id not in self.contexts:
+            raise LocalProtocolError(f"presentation context {context_id} was not accepted")
         command[COMMAND_DATA_SET_TYPE] = NO_DATA_SET if data is None else 0x0001
+        encoded = commands.encode(command)
+        if self.state is not State.STA6:
+            self._event(Event.EVT9)
+        field = command[COMMAND_FIELD]
+        assert isinstance(field, int)
+        if field & RESPONSE_BIT and command.get(STATUS) not in _PENDING:
+            answered = command.get(MESSAGE_ID_BEING_RESPONDED_TO)
+            if isinstance(answered, int):
+                self._unanswered.discard(answered)
+                self.cancelled.discard(answered)
         if self.observer is not None:
             self.observer.message_sent(context_id, command, data)
-        self._outgoing.append(batches(context_id, commands.encode(command), data, self.peer_max_length))
+        room = room_for(self.peer_max_length)
+        if len(encoded) > room or not (data is None or (isinstance(data, bytes) and len(data) <= room)):
+            self._outgoing.append(batches(context_id, encoded, data, self.peer_max_length))
+            return
+        # Most messages are this short: no need for a generator.
+        whole = [*fragment(context_id, encoded, command=True)]
+        if data is not None:
+            whole += fragment(context_id, data, command=False)
+        self._outgoing.append(whole)
 
     # ---- what the peer sends ------------------------------------------------------------------------
 
-    def _choose_sink(self, context_id: int, command: Mapping[int, Value]) -> Sink:
-        context = self.contexts.get(context_id)
+    @staticmethod
+    def _check_command(command: Mapping[int, Value]) -> None:
         field = command.get(COMMAND_FIELD)
-        if (
-            self._open_sink is not None
-            and context is not None
-            and isinstance(field, int)
-            and not field & RESPONSE_BIT
-        ):
-            return self._open_sink(context, command)
+        message_type = MESSAGES.get(field) if isinstance(field, int) else None
+        if message_type is None:
+            raise UnexpectedParameter(f"no DIMSE message has Command Field {field!r}")
+        if MESSAGE_ID in message_type.mandatory and not isinstance(command.get(MESSAGE_ID), int):
+            raise InvalidParameter(f"{message_type.name} without a Message ID cannot be answered")
+
+    def _choose_sink(self, context_id: int, command: Mapping[int, Value]) -> Sink:
+        field = command[COMMAND_FIELD]
+        assert isinstance(field, int)
+        if field & RESPONSE_BIT:
+            if self._exchange_for(context_id, command) is None:
+                return NullSink()
+        elif self._open_sink is not None:
+            return self._open_sink(self.contexts[context_id], command)
         return MemorySink(self.config.max_data_set)
+
+    def _exchange_for(self, context_id: int, command: Mapping[int, Value]) -> Exchange | None:
+        """Return the exchange that a response belongs to, None if it answers nothing."""
+        answered = command.get(MESSAGE_ID_BEING_RESPONDED_TO)
+        exchange = self._exchanges.get(answered) if isinstance(answered, int) else None
+        if (
+            exchange is None
+            or exchange.field | RESPONSE_BIT != command[COMMAND_FIELD]
+            or exchange.context_id != context_id
+            or not isinstance(command.get(STATUS), int)
+        ):
+            return None
+        return exchange
 
     def _indicates_data(self) -> bool:
         # P-DATA-TF outside Sta6: the table decides, and only Sta7 passes data on.
@@ -444,37 +537,32 @@ class Engine:
 
     def _deliver(self, message: Message) -> None:
         command = message.command
-        field = command.get(COMMAND_FIELD)
-        if field not in MESSAGES or not isinstance(field, int):
-            raise UnexpectedParameter(f"no DIMSE message has Command Field {field!r}")
+        field = command[COMMAND_FIELD]
+        assert isinstance(field, int)
         if self.observer is not None:
             self.observer.message_received(message)
         if field == C_CANCEL_RQ:
             target = command.get(MESSAGE_ID_BEING_RESPONDED_TO)
-            if isinstance(target, int):
+            # One that comes after the final response has nothing left to cancel (PS3.7 9.3.2.3).
+            if target in self._unanswered:
+                assert isinstance(target, int)
                 self.cancelled.add(target)
         elif field & RESPONSE_BIT:
-            answered = command.get(MESSAGE_ID_BEING_RESPONDED_TO)
-            exchange = self._exchanges.get(answered) if isinstance(answered, int) else None
-            if (
-                exchange is None
-                or exchange.field | RESPONSE_BIT != field
-                or exchange.context_id != message.context_id
-                or not isinstance(command.get(STATUS), int)
-            ):
-                if self.observer is not None:
-                    self.observer.unmatched(message)
-                return
-            exchange.responses.append(message)
+            exchange = self._exchange_for(message.context_id, command)
+            if exchange is not None:
+                exchange.responses.append(message)
+            elif self.observer is not None:
+                self.observer.unmatched(message)
         else:
+            message_id = command[MESSAGE_ID]
+            assert isinstance(message_id, int)
+            self._unanswered.add(message_id)
+            # A message ID may be used again, and its C-CANCEL was meant for the operation before.
+            self.cancelled.discard(message_id)
             self.requests.append(message)
 
     def _control(self, received: ControlBytes) -> None:
-        try:
-            pdu = codec.decode(received.type, received.body)
-        except ProtocolError as error:
-            self._invalid(error)
-            return
+        pdu = codec.decode(received.type, received.body)
         if self.observer is not None:
             self.observer.control_received(pdu, received.type, received.body)
         event = _RECEIVED[type(pdu)]
@@ -483,11 +571,8 @@ class Engine:
             self._unexpected = type(pdu).__name__
         self._event(event)
 
-    _pdu: ControlPDU = ReleaseRP()
-    _unexpected = ""
-
-    def _invalid(self, error: ProtocolError) -> None:
-        if self.state is not State.STA13 and self.failure is None:
+    def _invalid(self, error: RemoteProtocolError) -> None:
+        if not self.ended and self.failure is None:
             self.failure = Failure(
                 FailureKind.PROTOCOL,
                 Party.PEER,
@@ -499,8 +584,6 @@ class Engine:
         self._provider_abort = Abort(error.abort_source, error.abort_reason)
         self._reader.discard()
         self._event(Event.EVT19)
-
-    _provider_abort = Abort(2, 2)
 
     # ---- the state machine --------------------------------------------------------------------------
 
@@ -531,17 +614,23 @@ class Engine:
         if self.ended and not (state is State.STA13 or state is State.STA1):
             self._assembler.abort()
             self.requests.clear()
+        if following is State.STA1:
+            # The transport is closed or about to be: nothing is read from it or sent to it any more.
+            self._outgoing.clear()
+            self._reader.discard()
+            self._reader.release_buffer()
 
     def _refuses_protocol(self) -> bool:
         pdu = self._pdu
         assert isinstance(pdu, AssociateRQ)
         return not pdu.protocol_version & 1
 
-    def _send(self, pdu: ControlPDU) -> None:
-        encoded = codec.encode(pdu)
+    def _send(self, pdu: ControlPDU, encoded: bytes | None = None) -> None:
+        if encoded is None:
+            encoded = codec.encode(pdu)
         if self.observer is not None:
             self.observer.control_sent(pdu, encoded)
-        self._outgoing.append(encoded)
+        self._outgoing.append([encoded])
 
     def _send_abort(self, pdu: Abort) -> None:
         # What was queued and not begun would only delay it; a batch that was begun ends in mid message.
@@ -551,14 +640,13 @@ class Engine:
     def _start_artim(self, seconds: float | None) -> None:
         self._artim = None if seconds is None else self.now + seconds
 
-    def _timed_out(self, which: str, seconds: float | None, what: str, final: bool = True) -> None:
-        if self.failure is None or final:
-            self.failure = Failure(
-                FailureKind.TIMEOUT,
-                Party.PEER,
-                f"{what} within {seconds:g} s ({which} timeout)",
-                timeout=which,
-            )
+    def _timed_out(self, which: str, seconds: float | None, what: str) -> None:
+        self.failure = Failure(
+            FailureKind.TIMEOUT,
+            Party.PEER,
+            f"{what} within {seconds:g} s ({which} timeout)",
+            timeout=which,
+        )
 
     def _do_nothing(self) -> None:
         pass
@@ -568,7 +656,7 @@ class Engine:
 
     def _do_send_request(self) -> None:
         assert self.requested is not None
-        self._send(self.requested)
+        self._send(self.requested, self._encoded)
         self._start_artim(self.config.acse_timeout)
 
     def _do_confirm_accept(self) -> None:
@@ -576,6 +664,8 @@ class Engine:
         assert isinstance(self._pdu, AssociateAC)
         assert self.requested is not None
         self.accepted = self._pdu
+        # At once: data may follow in the same segment.
+        self.contexts = as_requestor(self.requested, self.accepted)
         self.peer_max_length = self._pdu.user.max_length or 0
         self.window = window(self.requested, self.accepted, requestor=True)
 
@@ -602,11 +692,11 @@ class Engine:
     def _do_send_accept(self) -> None:
         assert self.requested is not None and self.accepted is not None
         self.window = window(self.requested, self.accepted, requestor=False)
-        self._send(self.accepted)
+        self._send(self.accepted, self._encoded)
         self._activity = self.now
 
     def _do_send_reject(self) -> None:
-        self._send(self._rejection)
+        self._send(self._rejection, self._encoded)
         self._start_linger()
 
     def _do_send_release(self) -> None:
@@ -628,7 +718,11 @@ class Engine:
         self._start_artim(self.config.acse_timeout)
 
     def _do_indicate_collision(self) -> None:
-        self._start_artim(self.config.acse_timeout)
+        # In Sta9 it is our turn, in Sta10 still the peer's.
+        self._start_artim(None if self.state is State.STA9 else self.config.acse_timeout)
+
+    def _do_await_release_response(self) -> None:
+        self._artim = None
 
     def _do_close(self) -> None:
         self._artim = None
@@ -699,7 +793,7 @@ class Engine:
         Action.AR_7: _do_nothing,
         Action.AR_8: _do_indicate_collision,
         Action.AR_9: _do_answer_collision,
-        Action.AR_10: _do_nothing,
+        Action.AR_10: _do_await_release_response,
         Action.AA_1: _do_user_abort,
         Action.AA_2: _do_close,
         Action.AA_3: _do_peer_abort,

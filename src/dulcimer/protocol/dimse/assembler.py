@@ -35,17 +35,24 @@ class Message:
         self.error: Exception | None = None
 
 
+Check = Callable[[Mapping[int, "Value"]], None]
 OpenSink = Callable[[int, Mapping[int, "Value"]], "Sink"]
 
 
 class Assembler:
-    """Puts the messages of one association together; ``open_sink`` chooses where a data set goes."""
+    """Puts the messages of one association together.
 
-    __slots__ = ("_command", "_message", "_open_sink", "_target")
+    ``check`` judges every command set before anything of its data set is taken, and may raise; ``open_sink``
+    chooses where a data set goes.
+    """
 
-    def __init__(self, open_sink: OpenSink) -> None:
+    __slots__ = ("_check", "_command", "_context_id", "_message", "_open_sink", "_target")
+
+    def __init__(self, check: Check, open_sink: OpenSink) -> None:
+        self._check = check
         self._open_sink = open_sink
         self._command = bytearray()
+        self._context_id = 0
         self._message: Message | None = None
         self._target: Sink | None = None
 
@@ -61,25 +68,32 @@ class Assembler:
         ------
         dulcimer.errors.RemoteProtocolError
             If it does not belong here: data before its command, two messages interleaved, a command set
-            that does not decode or is longer than 64 KiB.
+            that does not decode, is longer than 64 KiB or is not one that can come.
         """
         message = self._message
         context_id, control, data, whole = fragment
         if control & 1:
             if message is not None:
                 raise UnexpectedParameter("a command fragment while a data set is incomplete")
-            self._command += data
-            if len(self._command) > MAX_COMMAND_SET:
+            gathered = self._command
+            if not gathered:
+                self._context_id = context_id
+            elif context_id != self._context_id:
+                raise UnexpectedParameter("a command set in two presentation contexts")
+            if len(gathered) + len(data) > MAX_COMMAND_SET:
                 raise InvalidParameter("a command set longer than 64 KiB")
+            gathered += data
             if not (whole and control & 2):
                 return None
-            message = Message(context_id, commands.decode(self._command), None)
-            self._command.clear()
-            if message.command.get(COMMAND_DATA_SET_TYPE, NO_DATA_SET) == NO_DATA_SET:
+            command = commands.decode(gathered)
+            gathered.clear()
+            self._check(command)
+            message = Message(context_id, command, None)
+            if command.get(COMMAND_DATA_SET_TYPE, NO_DATA_SET) == NO_DATA_SET:
                 return message
             self._message = message
             try:
-                message.sink = self._target = self._open_sink(context_id, message.command)
+                message.sink = self._target = self._open_sink(context_id, command)
             except Exception as error:
                 message.error = error
             return None
@@ -110,7 +124,11 @@ class Assembler:
         target, self._target, self._message = self._target, None, None
         self._command.clear()
         if target is not None:
-            target.abort()
+            try:
+                target.abort()
+            except Exception:
+                # Nobody is left who could be told, and the peer is not to blame.
+                pass
 
     def _complete(self, message: Message) -> Message:
         target = self._target

@@ -11,7 +11,8 @@ class Sink(Protocol):
 
     ``write`` is given views of the receive buffer; they stay valid until ``flush``, which is called once for
     every buffer of input, so that a sink may gather them for one system call. Exactly one of ``close`` (the
-    data set is complete) and ``abort`` (it never will be, or it was refused) ends the sink's life.
+    data set is complete) and ``abort`` (it never will be, or it was refused) ends the sink's life; one that
+    raises is aborted, be it in ``close``.
     """
 
     def write(self, data: memoryview, /) -> None: ...
@@ -37,9 +38,9 @@ class MemorySink:
         self._limit = limit
 
     def write(self, data: memoryview, /) -> None:
-        self.stream.write(data)
-        if self._limit is not None and self.stream.tell() > self._limit:
+        if self._limit is not None and self.stream.tell() + len(data) > self._limit:
             raise DataSetTooLarge(f"the data set is longer than the {self._limit} bytes that are taken")
+        self.stream.write(data)
 
     def flush(self) -> None:
         pass

@@ -15,7 +15,7 @@ import mmap
 import struct
 from typing import Final, NamedTuple
 
-from dulcimer.errors import InvalidParameter, ProtocolError, UnrecognizedPDU
+from dulcimer.errors import InvalidParameter, RemoteProtocolError, UnrecognizedPDU
 
 P_DATA_TF: Final = 0x04
 BUFFER_SIZE: Final = 1 << 18
@@ -48,7 +48,7 @@ class ControlBytes(NamedTuple):
     body: bytes
 
 
-WireEvent = Fragment | ControlBytes | ProtocolError
+WireEvent = Fragment | ControlBytes | RemoteProtocolError
 
 
 class Reader:
@@ -113,8 +113,10 @@ class Reader:
             self._view = self._buffer = None
 
     def discard(self) -> None:
-        """Ignore whatever else arrives."""
+        """Ignore whatever else arrives, and what has arrived in part."""
         self._dead = True
+        self._low = self._high = self._pdu_left = self._pdv_left = 0
+        self._control = None
 
     def feed(self, count: int) -> list[WireEvent]:
         """Take note of ``count`` bytes written to the buffer and list what they complete.
@@ -128,28 +130,32 @@ class Reader:
             return events
         low, high = self._low, self._high + count
         self._high = high
+        # Locals: this loop sees every PDU.
+        pdu_left, pdv_left = self._pdu_left, self._pdv_left
+        context, header = self._context, self._header
         while low < high:
-            if self._pdv_left:
-                take = min(high - low, self._pdv_left)
-                self._pdv_left -= take
-                self._pdu_left -= take
-                events.append(
-                    Fragment(self._context, self._header, view[low : low + take], not self._pdv_left)
-                )
-                low += take
-            elif self._pdu_left:
+            if pdv_left:
+                stop = low + pdv_left
+                if stop > high:
+                    stop = high
+                take = stop - low
+                pdv_left -= take
+                pdu_left -= take
+                events.append(Fragment(context, header, view[low:stop], not pdv_left))
+                low = stop
+            elif pdu_left:
                 if high - low < 6:
                     break
-                length, self._context, self._header = _PDV_HEADER.unpack_from(buffer, low)
-                if length < 2 or length + 4 > self._pdu_left:
+                length, context, header = _PDV_HEADER.unpack_from(buffer, low)
+                if length < 2 or length + 4 > pdu_left:
                     return self._fail(events, "a presentation data value does not fit its P-DATA-TF")
-                self._pdu_left -= 6
-                self._pdv_left = length - 2
-                if 0 < self._pdu_left - self._pdv_left < 6:
+                pdv_left = length - 2
+                pdu_left -= 6
+                if 0 < pdu_left - pdv_left < 6:
                     return self._fail(events, "P-DATA-TF with bytes left over after its last value")
                 low += 6
-                if not self._pdv_left:
-                    events.append(Fragment(self._context, self._header, view[low:low], True))
+                if not pdv_left:
+                    events.append(Fragment(context, header, view[low:low], True))
             elif self._control is not None:
                 take = min(high - low, self._control_left)
                 self._control += view[low : low + take]
@@ -170,7 +176,7 @@ class Reader:
                         return self._fail(
                             events, f"P-DATA-TF of {length} bytes, the maximum length is {self.max_pdu}"
                         )
-                    self._pdu_left = length
+                    pdu_left = length
                     low += 6
                 elif not 1 <= kind <= 7:
                     return self._fail(events, f"PDU type 0x{kind:02X}", UnrecognizedPDU)
@@ -187,12 +193,13 @@ class Reader:
                     events.append(ControlBytes(kind, bytes(view[low : low + length])))
                     low += length
         self._low = low
+        self._pdu_left, self._pdv_left = pdu_left, pdv_left
+        self._context, self._header = context, header
         return events
 
     def _fail(
-        self, events: list[WireEvent], message: str, error: type[ProtocolError] = InvalidParameter
+        self, events: list[WireEvent], message: str, error: type[RemoteProtocolError] = InvalidParameter
     ) -> list[WireEvent]:
-        self._dead = True
-        self._low = self._high = 0
+        self.discard()
         events.append(error(message))
         return events

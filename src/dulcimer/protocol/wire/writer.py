@@ -12,7 +12,10 @@ from typing import Final
 
 Buffer = bytes | bytearray | memoryview
 ChunkReader = Callable[[int], Iterable[Buffer]]
-"""Called with a chunk size in bytes; yields the data set in chunks of that size, the last one shorter."""
+"""Called with a chunk size in bytes; yields the data set in chunks of that size, the last one shorter.
+
+A chunk has to stay valid while the next one is fetched.
+"""
 
 DataSource = Buffer | ChunkReader
 
@@ -30,7 +33,15 @@ _LAST = 0x02
 
 def room_for(peer_max: int) -> int:
     """Return the payload bytes of one fragment for a peer's Maximum Length (0: unlimited, PS3.8 D.1)."""
-    return max((peer_max or UNLIMITED_PDU) - 6, 1)
+    # Even, because peers exist that refuse a fragment of odd length. Where a maximum leaves no room at all,
+    # a byte is sent for every PDU: such a peer has to be told something.
+    return max(((peer_max or UNLIMITED_PDU) - 6) & ~1, 1)
+
+
+def fragment(context_id: int, content: Buffer, *, command: bool) -> tuple[Buffer, Buffer]:
+    """Return the P-DATA-TF of a command set or a data set that needs no more than one."""
+    size = len(content)
+    return _HEADERS.pack(4, size + 6, size + 2, context_id, _LAST | command), content
 
 
 def batches(
@@ -46,8 +57,12 @@ def batches(
         piece = command[start : start + room]
         control = _COMMAND | (_LAST if start + room >= len(command) else 0)
         batch += (_HEADERS.pack(4, len(piece) + 6, len(piece) + 2, context_id, control), piece)
+        if len(batch) >= MAX_BATCH_BUFFERS:
+            yield batch
+            batch = []
     if data is None:
-        yield batch
+        if batch:
+            yield batch
         return
     chunks = iter(data(max(CHUNK_SIZE // room, 1) * room)) if callable(data) else iter((data,))
     chunk = memoryview(next(chunks, b""))
@@ -56,9 +71,9 @@ def batches(
         # One chunk ahead: only the very last fragment is marked as last.
         following = next(chunks, None)
         size = len(chunk)
-        whole = size // room if size % room else max(size // room - 1, 0)
-        if following is not None:
-            whole = size // room
+        whole = size // room
+        if following is None and whole and not size % room:
+            whole -= 1
         for index in range(whole):
             batch += (full, chunk[index * room : (index + 1) * room])
             if len(batch) >= MAX_BATCH_BUFFERS:
@@ -71,6 +86,7 @@ def batches(
             return
         if len(rest):
             batch += (_HEADERS.pack(4, len(rest) + 6, len(rest) + 2, context_id, 0), rest)
-        yield batch
-        batch = []
+        if batch:
+            yield batch
+            batch = []
         chunk = memoryview(following)

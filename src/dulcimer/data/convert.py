@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from pydicom.uid import UID
 
-from dulcimer.cli.scan import EXPLICIT_VR_BIG_ENDIAN
+from dulcimer.data.codec import EXPLICIT_VR_BIG_ENDIAN
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset

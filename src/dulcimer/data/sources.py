@@ -1,0 +1,54 @@
+"""Where a data set comes from while it is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+SMALL_FILE = 1 << 18
+"""Up to this size a file is read at once; a longer one chunk by chunk."""
+
+
+class FileSource:
+    """The data set of a file, read while it is sent; memory does not depend on its size.
+
+    Called with a chunk size, it yields the bytes from ``offset`` to the end. A chunk is valid until the one
+    after the next is asked for: two buffers take turns.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be read, or is shorter than it was.
+    """
+
+    def __init__(self, path: Path, offset: int, size: int) -> None:
+        self._path = path
+        self._offset = offset
+        self._length = size - offset
+
+    def __call__(self, chunk: int) -> Iterator[memoryview]:
+        left = self._length
+        with self._path.open("rb", buffering=0) as file:
+            file.seek(self._offset)
+            buffers = (bytearray(min(chunk, left)), bytearray(min(chunk, max(left - chunk, 0))))
+            turn = 0
+            while left:
+                view = memoryview(buffers[turn])[: min(chunk, left)]
+                filled = 0
+                while filled < len(view):
+                    count = file.readinto(view[filled:])
+                    if not count:
+                        raise OSError(f"{self._path} became {left - filled} bytes shorter")
+                    filled += count
+                yield view
+                left -= filled
+                turn = 1 - turn
+
+
+def file_source(path: Path, offset: int, size: int) -> FileSource | bytes:
+    """Return the data set of a file as something that can be sent."""
+    if size - offset > SMALL_FILE:
+        return FileSource(path, offset, size)
+    with path.open("rb", buffering=0) as file:
+        file.seek(offset)
+        return file.read(size - offset)

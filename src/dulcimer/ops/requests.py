@@ -1,0 +1,364 @@
+"""Requests as SCU: each service once, for every driver (PS3.7 9.1 and 10.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from pydicom.tag import Tag
+
+from dulcimer.data import codec, part10
+from dulcimer.data.sources import file_source
+from dulcimer.errors import LocalProtocolError
+from dulcimer.ops.effects import WAIT, Operation
+from dulcimer.ops.selection import context_for
+from dulcimer.protocol.dimse import elements as e
+from dulcimer.protocol.dimse import messages as m
+from dulcimer.protocol.dimse.sinks import MemorySink
+from dulcimer.protocol.ul.states import State
+from dulcimer.services.registry import command_class
+
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
+
+    from dulcimer.protocol.association.contexts import Context
+    from dulcimer.protocol.association.engine import Engine
+    from dulcimer.protocol.dimse.assembler import Message
+    from dulcimer.protocol.dimse.commands import Value
+    from dulcimer.protocol.wire.writer import DataSource
+
+VERIFICATION: Final = "1.2.840.10008.1.1"
+
+
+class Response:
+    """The answer to a request.
+
+    Attributes
+    ----------
+    command
+        The command set, by element number (PS3.7 E.1).
+    status
+        *Status* (0000,0900).
+    data
+        The encoded data set that came with it, None without one.
+    context
+        The presentation context that it came in.
+    """
+
+    __slots__ = ("command", "context", "data", "status")
+
+    def __init__(self, message: Message, context: Context) -> None:
+        self.command: Mapping[int, Value] = message.command
+        status = message.command[e.STATUS]
+        assert isinstance(status, int)
+        self.status = status
+        self.context = context
+        sink = message.sink
+        self.data: BytesIO | None = sink.stream if isinstance(sink, MemorySink) else None
+
+    def dataset(self) -> Dataset | None:
+        """Decode the data set; None without one.
+
+        Raises
+        ------
+        Exception
+            Whatever pydicom raises for bytes that are no data set in the context's transfer syntax.
+        """
+        data = self.data
+        if data is None or not data.getbuffer().nbytes:
+            return None
+        return codec.decode(data, codec.encoding_of(self.context.transfer_syntax))
+
+
+def request(
+    engine: Engine, context: Context, command: dict[int, Value], data: DataSource | None
+) -> Operation[Response]:
+    """Send a request when the window is open, and wait for its response.
+
+    The message ID of the command is used unless an outstanding operation has it; then the next free one is.
+
+    Raises
+    ------
+    dulcimer.errors.LocalProtocolError
+        If the association is not established.
+    dulcimer.errors.AssociationError
+        If it ends before the response has come.
+    """
+    while not engine.window_open:
+        if engine.state is not State.STA6:
+            raise engine.error()
+        yield WAIT
+    if engine.state is not State.STA6:
+        raise LocalProtocolError("the association is not established")
+    wanted = command[e.MESSAGE_ID]
+    assert isinstance(wanted, int)
+    message_id = command[e.MESSAGE_ID] = engine.free_message_id(wanted)
+    exchange = engine.send_request(context.id, command, data, engine.now)
+    try:
+        while not exchange.responses:
+            # While we await the answer to our release the peer may still send (AR-6).
+            if engine.state is not State.STA6 and engine.state is not State.STA7:
+                raise engine.error()
+            yield WAIT
+        return Response(exchange.responses.popleft(), context)
+    finally:
+        engine.finish(message_id)
+
+
+def c_echo(engine: Engine, msg_id: int = 1) -> Operation[Response]:
+    """Verify that the peer answers (PS3.7 9.1.5)."""
+    context = context_for(engine, VERIFICATION)
+    command: dict[int, Value] = {
+        e.AFFECTED_SOP_CLASS_UID: VERIFICATION,
+        e.COMMAND_FIELD: m.C_ECHO_RQ,
+        e.MESSAGE_ID: msg_id,
+    }
+    return (yield from request(engine, context, command, None))
+
+
+def c_store(
+    engine: Engine,
+    dataset: str | Path | Dataset,
+    msg_id: int = 1,
+    priority: int = 2,
+    originator_aet: str | None = None,
+    originator_id: int | None = None,
+    *,
+    exact: bool = False,
+) -> Operation[Response]:
+    """Store a composite SOP instance at the peer (PS3.7 9.1.1, PS3.4 Annex B).
+
+    Parameters
+    ----------
+    dataset
+        The instance, or the path of a Part 10 file. A file whose transfer syntax was accepted is streamed as
+        it is, without being decoded.
+    msg_id
+        Message ID, 0 to 65535.
+    priority
+        0 medium, 1 high, 2 low.
+    originator_aet, originator_id
+        AE title and message ID of the C-MOVE that this sub-operation belongs to.
+    exact
+        Whether only a context with the instance's own transfer syntax will do.
+
+    Raises
+    ------
+    AttributeError
+        If a UID or the transfer syntax is missing.
+    ValueError
+        If the data set cannot be encoded, or there is no presentation context for it.
+    """
+    source: DataSource
+    if isinstance(dataset, (str, Path)):
+        path = Path(dataset)
+        try:
+            header = part10.scan(path)
+        except part10.NotPart10 as error:
+            raise AttributeError(f"Unable to send the file {path}: {error}") from error
+        class_uid, instance_uid = header.sop_class_uid, header.sop_instance_uid
+        syntax = header.transfer_syntax_uid
+        context = context_for(engine, class_uid, transfer_syntax=syntax, convertible=not exact)
+        if context.transfer_syntax == syntax:
+            source = file_source(path, header.data_offset, header.size)
+        else:
+            from pydicom import dcmread
+
+            source = _encoded(dcmread(path), context, "dataset")
+    else:
+        class_uid, instance_uid = _uids(dataset)
+        syntax = _transfer_syntax(dataset)
+        context = context_for(engine, class_uid, transfer_syntax=syntax, convertible=not exact)
+        source = _encoded(dataset, context, "dataset")
+    command: dict[int, Value] = {
+        e.AFFECTED_SOP_CLASS_UID: class_uid,
+        e.COMMAND_FIELD: m.C_STORE_RQ,
+        e.MESSAGE_ID: msg_id,
+        e.PRIORITY: priority,
+        e.AFFECTED_SOP_INSTANCE_UID: instance_uid,
+    }
+    if originator_aet is not None:
+        command[e.MOVE_ORIGINATOR_APPLICATION_ENTITY_TITLE] = originator_aet
+    if originator_id is not None:
+        command[e.MOVE_ORIGINATOR_MESSAGE_ID] = originator_id
+    return (yield from request(engine, context, command, source))
+
+
+def n_event_report(
+    engine: Engine,
+    dataset: Dataset | None,
+    event_type: int,
+    class_uid: str,
+    instance_uid: str,
+    msg_id: int = 1,
+    meta_uid: str | None = None,
+) -> Operation[Response]:
+    """Report an event of an instance, as its SCP (PS3.7 10.1.1).
+
+    Parameters
+    ----------
+    dataset
+        The Event Information, None if the event has none.
+    event_type
+        Event Type ID.
+    class_uid, instance_uid
+        Affected SOP Class and Instance UID.
+    msg_id
+        Message ID.
+    meta_uid
+        The meta SOP class that the context was negotiated with.
+    """
+    context = context_for(engine, meta_uid or class_uid, as_scu=False)
+    command: dict[int, Value] = {
+        e.AFFECTED_SOP_CLASS_UID: command_class(context.abstract_syntax, class_uid),
+        e.COMMAND_FIELD: m.N_EVENT_REPORT_RQ,
+        e.MESSAGE_ID: msg_id,
+        e.AFFECTED_SOP_INSTANCE_UID: str(instance_uid),
+        e.EVENT_TYPE_ID: event_type,
+    }
+    data = None if dataset is None else _encoded(dataset, context, "Event Information")
+    return (yield from request(engine, context, command, data))
+
+
+def n_get(
+    engine: Engine,
+    identifier_list: Sequence[int] | None,
+    class_uid: str,
+    instance_uid: str,
+    msg_id: int = 1,
+    meta_uid: str | None = None,
+) -> Operation[Response]:
+    """Get attributes of an instance (PS3.7 10.1.2); of an empty list all of them."""
+    context = context_for(engine, meta_uid or class_uid)
+    command = _requested(m.N_GET_RQ, context, class_uid, instance_uid, msg_id)
+    if identifier_list:
+        command[e.ATTRIBUTE_IDENTIFIER_LIST] = tuple(int(Tag(tag)) for tag in identifier_list)
+    return (yield from request(engine, context, command, None))
+
+
+def n_set(
+    engine: Engine,
+    dataset: Dataset,
+    class_uid: str,
+    instance_uid: str,
+    msg_id: int = 1,
+    meta_uid: str | None = None,
+) -> Operation[Response]:
+    """Change attributes of an instance (PS3.7 10.1.3).
+
+    Parameters
+    ----------
+    dataset
+        The Modification List.
+    class_uid, instance_uid
+        Requested SOP Class and Instance UID.
+    msg_id
+        Message ID.
+    meta_uid
+        The meta SOP class that the context was negotiated with, for example that of print management.
+    """
+    context = context_for(engine, meta_uid or class_uid)
+    command = _requested(m.N_SET_RQ, context, class_uid, instance_uid, msg_id)
+    return (yield from request(engine, context, command, _encoded(dataset, context, "Modification List")))
+
+
+def n_action(
+    engine: Engine,
+    dataset: Dataset | None,
+    action_type: int,
+    class_uid: str,
+    instance_uid: str,
+    msg_id: int = 1,
+    meta_uid: str | None = None,
+) -> Operation[Response]:
+    """Have an action performed on an instance (PS3.7 10.1.4)."""
+    context = context_for(engine, meta_uid or class_uid)
+    command = _requested(m.N_ACTION_RQ, context, class_uid, instance_uid, msg_id)
+    command[e.ACTION_TYPE_ID] = action_type
+    data = None if dataset is None else _encoded(dataset, context, "Action Information")
+    return (yield from request(engine, context, command, data))
+
+
+def n_create(
+    engine: Engine,
+    dataset: Dataset | None,
+    class_uid: str,
+    instance_uid: str | None = None,
+    msg_id: int = 1,
+    meta_uid: str | None = None,
+) -> Operation[Response]:
+    """Create an instance (PS3.7 10.1.5); without ``instance_uid`` the peer makes one up."""
+    context = context_for(engine, meta_uid or class_uid)
+    command: dict[int, Value] = {
+        e.AFFECTED_SOP_CLASS_UID: command_class(context.abstract_syntax, class_uid),
+        e.COMMAND_FIELD: m.N_CREATE_RQ,
+        e.MESSAGE_ID: msg_id,
+    }
+    if instance_uid:
+        command[e.AFFECTED_SOP_INSTANCE_UID] = str(instance_uid)
+    data = None if dataset is None else _encoded(dataset, context, "Attribute List")
+    return (yield from request(engine, context, command, data))
+
+
+def n_delete(
+    engine: Engine,
+    class_uid: str,
+    instance_uid: str,
+    msg_id: int = 1,
+    meta_uid: str | None = None,
+) -> Operation[Response]:
+    """Delete an instance (PS3.7 10.1.6)."""
+    context = context_for(engine, meta_uid or class_uid)
+    command = _requested(m.N_DELETE_RQ, context, class_uid, instance_uid, msg_id)
+    return (yield from request(engine, context, command, None))
+
+
+def _requested(
+    field: int, context: Context, class_uid: str, instance_uid: str, msg_id: int
+) -> dict[int, Value]:
+    return {
+        e.REQUESTED_SOP_CLASS_UID: command_class(context.abstract_syntax, str(class_uid)),
+        e.COMMAND_FIELD: field,
+        e.MESSAGE_ID: msg_id,
+        e.REQUESTED_SOP_INSTANCE_UID: str(instance_uid),
+    }
+
+
+def _encoded(dataset: Dataset, context: Context, what: str) -> bytes:
+    try:
+        return codec.encode(dataset, codec.encoding_of(context.transfer_syntax))
+    except Exception as error:
+        raise ValueError(f"Failed to encode the supplied {what}: {error}") from error
+
+
+def _uids(dataset: Dataset) -> tuple[str, str]:
+    missing = [keyword for keyword in ("SOPClassUID", "SOPInstanceUID") if keyword not in dataset]
+    if missing:
+        raise AttributeError(f"Unable to send the dataset: it has no {' and no '.join(missing)}")
+    return str(dataset.SOPClassUID), str(dataset.SOPInstanceUID)
+
+
+def _transfer_syntax(dataset: Dataset) -> str:
+    """Return the transfer syntax that a data set says it has, corrected where it cannot be so."""
+    meta = getattr(dataset, "file_meta", None)
+    syntax = None if meta is None else meta.get("TransferSyntaxUID")
+    if not syntax:
+        raise AttributeError(
+            "Unable to determine the transfer syntax of the dataset: set dataset.file_meta with a "
+            "(0002,0010) Transfer Syntax UID"
+        )
+    said = codec.encoding_of(str(syntax))
+    implicit, little = dataset.original_encoding
+    if implicit is None or little is None or (implicit, little) == said[:2]:
+        return str(syntax)
+    if implicit and little:
+        return codec.IMPLICIT_VR_LITTLE_ENDIAN
+    if not implicit and not little:
+        return codec.EXPLICIT_VR_BIG_ENDIAN
+    raise AttributeError(
+        f"the dataset was read as {'implicit' if implicit else 'explicit'} VR "
+        f"{'little' if little else 'big'} endian, but its file meta has the Transfer Syntax UID "
+        f"'{syntax.name}': set the one that it is to be sent in"
+    )
