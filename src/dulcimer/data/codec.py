@@ -68,7 +68,7 @@ def encode(dataset: Dataset, encoding: Encoding) -> bytes:
 
 
 def decode(stream: BytesIO, encoding: Encoding) -> Dataset:
-    """Decode a data set. Values are decoded when they are first used, so errors in them may show only then."""
+    """Decode a data set; its values are decoded when they are used, so errors may show only then."""
     stream.seek(0)
     if encoding.deflated:
         # A raw deflate stream, perhaps with a padding byte (PS3.5 A.5).

@@ -1,0 +1,401 @@
+"""The blocking driver: whoever wants an answer reads the socket.
+
+There is no reactor, no queue between threads and no polling. One lock guards the engine. The thread that
+needs input becomes the *reader*: it gives up the lock, blocks in the receive, and takes note of what came.
+Other threads that wait for something on the same association *follow*: they sleep on a condition until the
+reader tells that something has changed, or has left, in which case one of them reads.
+
+The acceptor's association has a thread of its own, which serves requests. The requestor's has none: the
+thread that waits for an answer serves what the peer requests meanwhile, and an idle association is watched by
+:mod:`dulcimer.threads.idle`.
+"""
+
+from __future__ import annotations
+
+import logging
+from contextlib import suppress
+from threading import Condition, Lock, get_ident
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
+
+from dulcimer.ops import lifecycle
+from dulcimer.ops.effects import WAIT, Operation, Wait
+from dulcimer.ops.provide import provide
+from dulcimer.threads.transport import TIMED_OUT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from dulcimer.ops.lifecycle import Decision
+    from dulcimer.protocol.association.contexts import Context
+    from dulcimer.protocol.association.engine import Engine
+    from dulcimer.protocol.dimse.assembler import Message
+    from dulcimer.protocol.wire.pdus import AssociateRQ
+    from dulcimer.threads.idle import Watcher
+    from dulcimer.threads.transport import Buffer, Transport
+
+_LOGGER = logging.getLogger("dulcimer.threads")
+
+T = TypeVar("T")
+
+IDLE_AFTER: Final = 2.0
+"""Seconds without input after which the receive buffer's memory is given back."""
+
+_DEEPEST: Final = 8
+"""How many requests are served one within the other: a handler that waits for an answer serves what comes
+meanwhile, and a peer could go on like that without end."""
+
+
+class User(Protocol):
+    """Whom a driver works for. None of it is called with the lock held."""
+
+    def respond(self, message: Message, context: Context) -> Any:
+        """Run the user's code for a request."""
+
+    def ended(self) -> None:
+        """Take note that the association is over; called once."""
+
+    def closed(self) -> None:
+        """Take note that the transport connection is closed; called once, and last."""
+
+    def observed(self) -> None:
+        """Pass on what the engine's observer has gathered; called when there may be something."""
+
+
+class Driver:
+    """Runs the conversations of one association.
+
+    Parameters
+    ----------
+    engine
+        Its protocol machine.
+    transport
+        Its open transport connection.
+    user
+        Whom it works for.
+    watcher
+        Watches the association while it is idle; None for an acceptor's, which has a thread.
+    """
+
+    def __init__(self, engine: Engine, transport: Transport, user: User, watcher: Watcher | None) -> None:
+        self.engine = engine
+        self._transport = transport
+        self._user = user
+        self._watcher = watcher
+        self._lock = Lock()
+        self._changed = Condition(self._lock)
+        self._owner = 0
+        self._followers = 0
+        self._active = 0
+        self._depth = 0
+        self._reading = False
+        self._flushing = False
+        self._resident = False
+        self._resting = False
+        self._rest_is_due = False
+        self._closed = False
+        self._told_end = False
+        self._told_close = False
+
+    def fileno(self) -> int:
+        """Return the descriptor of the transport connection."""
+        return self._transport.fileno()
+
+    # ---- for the user -------------------------------------------------------------------------------
+
+    def run(self, operation: Operation[T]) -> T:
+        """Run a conversation with the calling thread and return its result."""
+        with self._lock:
+            self._enter()
+            try:
+                return self._drive(operation)
+            finally:
+                self._leave()
+                self._lock.release()
+                try:
+                    self._tell()
+                finally:
+                    self._lock.acquire()
+
+    def serve(self, decide: Callable[[AssociateRQ], Decision], established: Callable[[], None]) -> None:
+        """Be the thread of an acceptor's association, from the request to the end of the connection."""
+        self._owner = get_ident()
+        engine = self.engine
+        engine.connected(monotonic())
+        if self.run(lifecycle.accept(engine, decide)):
+            established()
+            self.run(lifecycle.serve(engine, self._user.respond))
+        else:
+            self.run(lifecycle.leave(engine))
+
+    def abort(self, source: int = 0, reason: int = 0) -> None:
+        """Abort the association, whatever other threads are doing with it."""
+        self.run(self._abort(source, reason))
+
+    def kill(self) -> None:
+        """Abort and close the transport connection without waiting for anything."""
+        with self._lock:
+            self.engine.abort(monotonic())
+            with suppress(OSError):
+                self._transport.send_some(self.engine.data_to_send(monotonic()))
+            if not self._closed:
+                self.engine.eof(monotonic())
+                self._close()
+        self._tell()
+
+    def _abort(self, source: int, reason: int) -> Operation[None]:
+        self.engine.abort(self.engine.now, source, reason)
+        return
+        yield WAIT  # a conversation that waits for nothing
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is under way: no message arriving, no request being served or outstanding."""
+        engine = self.engine
+        return not (engine.receiving or engine.requests or engine.awaiting_response or self._depth)
+
+    # ---- for the watcher ----------------------------------------------------------------------------
+
+    def may_rest(self) -> tuple[bool, float | None]:
+        """Begin to rest unless a thread is using the association."""
+        with self._lock:
+            self._rest_is_due = False
+            if self._active or self._closed:
+                return False, None
+            if self._transport.pending:
+                self._resting = True
+                return True, 0.0
+            self.engine.release_memory()
+            self._resident = False
+            self._resting = True
+            return True, self.engine.next_deadline()
+
+    def wake_up(self) -> None:
+        """Serve what the peer of an idle association sent."""
+        with self._lock:
+            if not self._resting:
+                return
+        try:
+            self.run(lifecycle.attend(self.engine, self._user.respond))
+        except Exception:
+            _LOGGER.exception("An idle association could not be served")
+
+    # ---- the calling thread, lock held ---------------------------------------------------------------
+
+    def _enter(self) -> None:
+        self._active += 1
+        if self._resting:
+            self._resting = False
+            if self._watcher is not None:
+                self._watcher.take_back(self)
+        self.engine.now = monotonic()
+
+    def _leave(self) -> None:
+        self._active -= 1
+        engine = self.engine
+        if engine.close_transport:
+            self._close()
+        elif engine.ended and self._reading:
+            self._transport.wake()
+        if self._followers:
+            self._changed.notify_all()
+        if not (self._active or self._closed or self._rest_is_due or self._watcher is None):
+            self._rest_is_due = True
+            self._watcher.rest_soon(self)
+
+    def _drive(self, operation: Operation[T]) -> T:
+        value: Any = None
+        error: BaseException | None = None
+        try:
+            while True:
+                effect = operation.send(value) if error is None else operation.throw(error)
+                value = error = None
+                if isinstance(effect, Wait):
+                    self._step()
+                    continue
+                self._lock.release()
+                self._depth += 1
+                try:
+                    value = effect.function(*effect.arguments)
+                except Exception as raised:
+                    error = raised
+                finally:
+                    self._lock.acquire()
+                    self._depth -= 1
+                self.engine.now = monotonic()
+        except StopIteration as stop:
+            self._flush()
+            result: T = stop.value
+            return result
+
+    def _step(self) -> None:
+        engine = self.engine
+        seen = engine.generation
+        self._flush()
+        if engine.close_transport:
+            self._close()
+        elif engine.generation == seen:
+            if self._reading:
+                self._follow()
+            else:
+                self._read(waiting=True)
+        if engine.observer is not None:
+            self._lock.release()
+            try:
+                self._user.observed()
+            finally:
+                self._lock.acquire()
+        self._serve_within()
+
+    def _serve_within(self) -> None:
+        """Serve what the peer requested while we wait for something else."""
+        engine = self.engine
+        if not engine.requests and not engine.release_requested:
+            return
+        if self._watcher is None and self._owner != get_ident():
+            return
+        respond = self._user.respond
+        while engine.requests and self._depth < _DEEPEST:
+            self._drive(provide(engine, engine.requests.popleft(), respond))
+        if engine.release_requested and not self._depth:
+            engine.release(monotonic())
+
+    def _read(self, *, waiting: bool) -> None:
+        engine, transport = self.engine, self._transport
+        deadline = engine.next_deadline() if waiting else 0.0
+        timeout = None if deadline is None else deadline - monotonic()
+        nap = (
+            self._resident and waiting and (timeout is None or timeout > IDLE_AFTER) and not engine.receiving
+        )
+        view = engine.get_buffer()
+        self._reading = True
+        self._lock.release()
+        try:
+            count = transport.receive(view, IDLE_AFTER if nap else timeout)
+            reason = ""
+        except OSError as error:
+            count, reason = 0, error.strerror or str(error)
+        finally:
+            self._lock.acquire()
+            self._reading = False
+        now = monotonic()
+        if count > 0:
+            self._resident = True
+            engine.buffer_updated(count, now)
+            if engine.receiving:
+                # The rest may wait for the acknowledgement of what is here (Nagle's algorithm).
+                transport.quick_ack()
+        elif count == TIMED_OUT:
+            if nap:
+                engine.release_memory()
+                self._resident = False
+            else:
+                engine.handle_timeout(now)
+        else:
+            engine.eof(now, reason)
+        if self._followers:
+            self._changed.notify_all()
+
+    def _follow(self) -> None:
+        engine = self.engine
+        deadline = engine.next_deadline()
+        self._followers += 1
+        try:
+            told = self._changed.wait(None if deadline is None else max(deadline - monotonic(), 0))
+        finally:
+            self._followers -= 1
+        if not told:
+            engine.handle_timeout(monotonic())
+            if engine.ended and self._reading:
+                self._flush()
+                self._transport.wake()
+
+    def _flush(self) -> None:
+        if self._flushing:
+            # The thread that is at it takes ours along.
+            return
+        engine = self.engine
+        batch = engine.data_to_send(monotonic())
+        if not batch:
+            return
+        self._flushing = True
+        whole = False
+        try:
+            while batch:
+                if not self._send(batch):
+                    break
+                batch = engine.data_to_send(monotonic())
+            whole = True
+        except OSError as error:
+            whole = True
+            self._lost(error.strerror or str(error))
+        finally:
+            self._flushing = False
+            if not whole:
+                # Interrupted in the middle of a PDU: nothing that follows would be understood.
+                self._lost("sending was interrupted")
+
+    def _send(self, batch: list[Buffer]) -> bool:
+        """Send all of a batch; return False if the connection is of no use any more."""
+        engine, transport = self.engine, self._transport
+        stalled: float | None = None
+        while not transport.send_some(batch):
+            now = monotonic()
+            stalled = now if stalled is None else stalled
+            limit = engine.config.network_timeout
+            deadline = engine.next_deadline() if engine.ended else None if limit is None else stalled + limit
+            self._lock.release()
+            try:
+                readable, writable = transport.wait_writable(None if deadline is None else deadline - now)
+            finally:
+                self._lock.acquire()
+            if writable:
+                stalled = None
+            elif readable:
+                if not self._reading:
+                    self._read(waiting=False)
+            elif engine.ended:
+                engine.handle_timeout(monotonic())
+            else:
+                engine.write_stalled(monotonic(), limit or 0.0)
+            if engine.close_transport:
+                return False
+        return True
+
+    def _lost(self, reason: str) -> None:
+        """Take what the peer said before the connection broke, which may be why it did."""
+        engine = self.engine
+        if not self._reading:
+            with suppress(OSError):
+                while (count := self._transport.receive(engine.get_buffer(), 0.0)) > 0:
+                    engine.buffer_updated(count, monotonic())
+        engine.eof(monotonic(), reason)
+
+    def _close(self) -> None:
+        if self._closed:
+            return
+        if self._reading or self._flushing:
+            # Its descriptor is in use: whoever uses it closes it.
+            self._transport.wake()
+            return
+        self._closed = True
+        if self._watcher is not None:
+            self._watcher.take_back(self)
+        self.engine.release_memory()
+        self._transport.close()
+        self._changed.notify_all()
+
+    def _tell(self) -> None:
+        """Tell the user once of the end, and of the closing."""
+        if self.engine.observer is not None:
+            self._user.observed()
+        if self.engine.ended and not self._told_end and (self.engine.failure or self.engine.requested):
+            with self._lock:
+                tell, self._told_end = not self._told_end, True
+            if tell:
+                self._user.ended()
+        if self._closed and not self._told_close:
+            with self._lock:
+                tell, self._told_close = not self._told_close, True
+            if tell:
+                self._user.closed()
