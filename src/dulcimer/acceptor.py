@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from pydicom.uid import UID
@@ -14,7 +14,6 @@ from dulcimer.pdu_primitives import (
     AsynchronousOperationsWindowNegotiation,
     SOPClassExtendedNegotiation,
     UserIdentityNegotiation,
-    user_information_to_wire,
 )
 from dulcimer.protocol.association.negotiate import Supported, as_acceptor
 from dulcimer.protocol.wire.pdus import (
@@ -108,10 +107,8 @@ def decide(assoc: Association, policy: Policy, request: AssociateRQ) -> Decision
     negotiated = as_acceptor(
         request, policy.supported, fallback=fallback, requestor_order=policy.requestor_order
     )
-    information = user_information_to_wire(items.user_information)
+    information = items.to_wire()
     if negotiated.roles:
-        from dataclasses import replace
-
         information = replace(information, roles=negotiated.roles)
     answer = AssociateAC(request.called, request.calling, negotiated.results, information)
     items.negotiated(answer)

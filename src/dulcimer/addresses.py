@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import socket
 
 SocketAddress = tuple[str, int] | tuple[str, int, int, int]
@@ -47,11 +46,6 @@ class AddressInformation:
     @address.setter
     def address(self, value: str) -> None:
         self._address = value
-        bare = value.partition("%")[0]
-        try:
-            self._version: int = ipaddress.ip_address(bare).version
-        except ValueError:
-            self._version = 0
 
     @property
     def address_family(self) -> socket.AddressFamily:
@@ -66,7 +60,7 @@ class AddressInformation:
     @property
     def is_ipv6(self) -> bool:
         """Whether this is an IPv6 address."""
-        return self._version == 6
+        return ":" in self._address
 
     @property
     def as_tuple(self) -> SocketAddress:

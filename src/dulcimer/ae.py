@@ -475,10 +475,7 @@ class ApplicationEntity:
     def make_acceptor(self, ae_title: str) -> Association:
         """Return a new association of a server."""
         association = Association(self, MODE_ACCEPTOR)
-        acceptor = association.acceptor
-        acceptor.ae_title = ae_title
-        acceptor.maximum_length = self.maximum_pdu_size
-        acceptor.implementation_version_name = self.implementation_version_name
+        association.acceptor.set_up(ae_title, self.maximum_pdu_size, self.implementation_version_name)
         return association
 
     def limit_exceeded(self, association: Association) -> bool:

@@ -11,7 +11,7 @@ import struct
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from functools import wraps
+from functools import lru_cache, wraps
 from io import BytesIO
 from pathlib import Path
 from threading import Event as Flag
@@ -40,7 +40,6 @@ from dulcimer.observe import EventObserver
 from dulcimer.ops import lifecycle, requests
 from dulcimer.ops.effects import Operation
 from dulcimer.ops.requests import Response
-from dulcimer.pdu_primitives import user_information_to_wire
 from dulcimer.presentation import NO_REASON, PresentationContext, PresentationContextTuple
 from dulcimer.protocol.association.config import EngineConfig
 from dulcimer.protocol.association.engine import Engine
@@ -89,6 +88,11 @@ _STREAMED: Final = frozenset({m.C_FIND_RQ, m.C_GET_RQ, m.C_MOVE_RQ})
 _STATUS_TAG: Final = Tag(0x00000900)
 _US: Final = struct.Struct("<H")
 _RELATED: Final = (e.OFFENDING_ELEMENT, e.ERROR_COMMENT, e.ERROR_ID, e.ATTRIBUTE_IDENTIFIER_LIST)
+
+
+@lru_cache(maxsize=1024)
+def _as_tuple(context: Context) -> PresentationContextTuple:
+    return PresentationContextTuple(context.id, UID(context.abstract_syntax), UID(context.transfer_syntax))
 
 
 def _status(response: Response | None) -> Dataset:
@@ -410,7 +414,7 @@ class Association:
             self.acceptor.ae_title,
             self.requestor.ae_title,
             tuple(contexts),
-            user_information_to_wire(self.requestor.user_information),
+            self.requestor.to_wire(),
         )
 
     def _connect(self, address: AddressInformation) -> Transport:
@@ -649,9 +653,7 @@ class Association:
             if isinstance(sink, FileSink):
                 attributes["path"] = Path(sink.path)
         attributes["request"] = self._primitive(message, data)
-        attributes["context"] = PresentationContextTuple(
-            context.id, UID(context.abstract_syntax), UID(context.transfer_syntax)
-        )
+        attributes["context"] = _as_tuple(context)
         try:
             return handler(Event(self, event, attributes), *(args or ()))  # type: ignore[operator]
         finally:
@@ -715,9 +717,7 @@ class Association:
         handler, args = bound
         attributes = {
             "request": from_command(command, None),
-            "context": PresentationContextTuple(
-                context.id, UID(context.abstract_syntax), UID(context.transfer_syntax)
-            ),
+            "context": _as_tuple(context),
         }
         chosen = handler(Event(self, evt.EVT_C_STORE_OPEN, attributes), *(args or ()))
         if chosen is None:

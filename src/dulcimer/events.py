@@ -385,8 +385,7 @@ def trigger(assoc: Any, event: EventType, attrs: dict[str, Any] | None = None) -
     if event.is_intervention:
         handler, args = assoc.get_handlers(event)
         return handler(Event(assoc, event, attrs), *(args or ()))
-    bound = assoc.get_handlers(event)
-    if bound:
+    if bound := assoc.get_handlers(event):
         happened = Event(assoc, event, attrs)
         for handler, args in bound:
             try:

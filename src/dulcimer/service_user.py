@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydicom.uid import UID
@@ -17,13 +18,14 @@ from dulcimer.pdu_primitives import (
     SOPClassCommonExtendedNegotiation,
     SOPClassExtendedNegotiation,
     UserIdentityNegotiation,
+    user_information_to_wire,
 )
 from dulcimer.utils import set_ae
 
 if TYPE_CHECKING:
     from dulcimer.pdu_primitives import NegotiationItem
     from dulcimer.presentation import PresentationContext
-    from dulcimer.protocol.wire.pdus import AssociateAC, AssociateRJ, AssociateRQ
+    from dulcimer.protocol.wire.pdus import AssociateAC, AssociateRJ, AssociateRQ, UserInformation
     from dulcimer.transport import AddressInformation
 
 _I = TypeVar("_I")
@@ -71,6 +73,22 @@ class ServiceUser:
         self._maximum_length: int = DEFAULT_MAX_LENGTH
         self._class_uid: UID | None = assoc.ae.implementation_class_uid
         self._version_name: str | None = None
+
+    def set_up(self, ae_title: str, maximum_length: int, version_name: str | None) -> None:
+        """Take values that have been validated before."""
+        self._ae_title = ae_title
+        self._maximum_length = maximum_length
+        self._version_name = version_name
+
+    def to_wire(self) -> UserInformation:
+        """Return what will be sent as User Information (PS3.8 9.3.2.3)."""
+        information = user_information_to_wire(self._extended)
+        return replace(
+            information,
+            max_length=self._maximum_length,
+            implementation_class_uid=str(self._class_uid or ""),
+            implementation_version_name=self._version_name,
+        )
 
     def negotiated(self, pdu: AssociateRQ | AssociateAC | AssociateRJ) -> None:
         """Take what was sent for what this side says; nothing can be changed any more."""

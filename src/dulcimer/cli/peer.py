@@ -35,17 +35,20 @@ def parse(text: str) -> Peer:
         The text is neither.
     """
     title, at, address = text.rpartition("@")
-    host, colon, port = address.rpartition(":")
+    # What stands behind the last colon within brackets is a part of the address.
+    host, colon, port = (address, "", "") if address.endswith("]") else address.rpartition(":")
     bare = host.removeprefix("[").removesuffix("]")
     problem = ""
-    if not colon or not bare:
+    if not colon:
         problem = "the port is missing"
+    elif not bare:
+        problem = "the host is missing"
     elif ":" in host and not host.startswith("["):
         problem = "an IPv6 address stands in brackets"
     elif not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
         problem = f"{port!r} is no port"
-    elif at and not 0 < len(title.strip()) <= 16:
-        problem = "an AE title has 1 to 16 characters"
+    elif at:
+        problem = ae_title_problem(title)
     if problem:
         raise Stop(
             Exit.USAGE,
@@ -53,6 +56,17 @@ def parse(text: str) -> Peer:
             "for example 127.0.0.1:11112 or PACS@[::1]:104",
         )
     return Peer(bare, int(port), title.strip() or ANY_AE_TITLE)
+
+
+def ae_title_problem(title: str) -> str:
+    """Say what keeps a text from being an AE title (PS3.5 6.2, value representation AE); ``""``: nothing."""
+    if not 0 < len(title.strip()) <= 16:
+        return "an AE title has 1 to 16 characters"
+    if "\\" in title:
+        return "an AE title has no backslash"
+    if not (title.isascii() and title.isprintable()):
+        return "an AE title has printable ASCII characters only"
+    return ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +87,8 @@ class Caller:
         """
         from dulcimer import AE
 
+        if problem := ae_title_problem(self.ae_title):
+            raise Stop(Exit.USAGE, f"--aet {self.ae_title!r}: {problem}")
         ae = AE(self.ae_title)
         ae.connection_timeout = ae.acse_timeout = ae.dimse_timeout = self.timeout or None
         association = ae.associate(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -39,7 +40,16 @@ class Skipped:
 
 
 def files(places: Iterable[Path]) -> Iterator[Path]:
-    """Give every file of the places in order; folders are searched to the bottom."""
+    """Give every file of the places in order, once; folders are searched to the bottom."""
+    seen: set[str] = set()
+    for path in _all_files(places):
+        real = os.path.realpath(path)
+        if real not in seen:
+            seen.add(real)
+            yield path
+
+
+def _all_files(places: Iterable[Path]) -> Iterator[Path]:
     for place in places:
         if not place.is_dir():
             yield place
@@ -53,6 +63,12 @@ def files(places: Iterable[Path]) -> Iterator[Path]:
 def look_at(path: Path) -> Sendable | Skipped:
     """Read of a file what an association has to propose for it."""
     try:
+        found = path.stat()
+        if not stat.S_ISREG(found.st_mode):
+            # Opening a FIFO would wait for somebody to write into it.
+            return Skipped(path, "no ordinary file")
+        if not found.st_size:
+            return Skipped(path, "the file is empty")
         header = part10.scan(path)
     except part10.NotPart10 as error:
         return _without_header(path) or Skipped(path, str(error) or "no DICOM file")

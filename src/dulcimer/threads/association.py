@@ -90,7 +90,8 @@ class Driver:
         self._depth = 0
         self._reading = False
         self._flushing = False
-        self._resident = False
+        # The first receive is bounded like all others, which saves setting another bound.
+        self._resident = True
         self._resting = False
         self._rest_is_due = False
         self._closed = False

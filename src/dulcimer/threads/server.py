@@ -1,13 +1,13 @@
-"""Listening: one thread accepts, every connection gets a thread of its own."""
+"""Listening: threads that accept a connection and serve it."""
 
 from __future__ import annotations
 
 import contextlib
 import errno
 import logging
-import selectors
 import socket
 import ssl
+import sys
 from collections.abc import Callable, Sequence
 from threading import Condition, Event, Thread
 from time import monotonic
@@ -20,8 +20,11 @@ _LOGGER = logging.getLogger("dulcimer.server")
 
 BACKLOG: Final = 512
 _PAUSE: Final = 0.1
-_DRAIN_STEP: Final = 0.2
+_MOST_WAITING: Final = 4
+_DRAIN_STEP: Final = 1.0
 _END: Final = 5.0
+_INHERITED: Final = sys.platform == "linux"
+"""Whether accepted sockets have the options of the listening one."""
 _OUT_OF_ROOM: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
 
@@ -62,8 +65,8 @@ def listen(address: tuple[Any, ...]) -> socket.socket:
             with contextlib.suppress(OSError):
                 sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0 if target[0] == "::" else 1)
         sock.bind(target)
+        transports.prepare(sock)
         sock.listen(BACKLOG)
-        sock.setblocking(False)
     except BaseException:
         sock.close()
         raise
@@ -79,16 +82,21 @@ def _family(host: str) -> socket.AddressFamily:
 class Listener:
     """Accepts connections until it is stopped.
 
+    Its threads take turns: each waits in ``accept``, serves what it accepted, and waits again, so that a
+    connection is never handed from one thread to another. There is always one that waits: who leaves as the
+    last one starts another.
+
     Parameters
     ----------
     sock
-        A listening socket that does not block.
+        A listening socket.
     serve
-        Serves one connection, in a thread of its own.
+        Serves one connection until it is closed.
     room
-        Tells whether another connection may be taken; one that may not is closed at once.
+        Tells, given how many connections there are, whether another one may be taken; one that may not is
+        closed at once.
     ssl_context, handshake_timeout
-        For TLS. The handshake is done in the connection's thread.
+        For TLS. The handshake is done by the connection's thread.
     """
 
     def __init__(
@@ -105,26 +113,16 @@ class Listener:
         self._room = room
         self._ssl_context = ssl_context
         self._handshake_timeout = handshake_timeout
-        self._bell, self._button = socket.socketpair()
         self._stopped = Event()
-        self._running = False
-        self._threads = 0
+        self._waiting = 0
+        self._serving = 0
         self._changed = Condition()
 
     def run(self) -> None:
         """Accept until :meth:`stop`."""
-        self._running = True
-        try:
-            with selectors.DefaultSelector() as selector:
-                selector.register(self.socket, selectors.EVENT_READ)
-                selector.register(self._bell, selectors.EVENT_READ)
-                while not self._stopped.is_set():
-                    selector.select()
-                    self._accept_all()
-        finally:
-            self.socket.close()
-            self._bell.close()
-            self._running = False
+        with self._changed:
+            self._start_another()
+        self._stopped.wait()
 
     def stop(self) -> None:
         """Accept nothing more and stop listening."""
@@ -132,49 +130,61 @@ class Listener:
             return
         self._stopped.set()
         with contextlib.suppress(OSError):
-            # Peers that come while the accepting thread is about to notice are refused.
+            # Wakes the threads that wait in accept; peers that come from now on are refused.
             self.socket.shutdown(socket.SHUT_RDWR)
-        with contextlib.suppress(OSError):
-            self._button.send(b"\0")
-        self._button.close()
-        if not self._running:
-            self.socket.close()
+        with self._changed:
+            self._changed.wait_for(lambda: not self._waiting, _END)
+        self.socket.close()
 
     def wait(self, timeout: float | None) -> bool:
-        """Wait until every connection's thread has ended; return whether they have."""
+        """Wait until no connection is left; return whether that is so."""
         with self._changed:
-            return self._changed.wait_for(lambda: not self._threads, timeout)
+            return self._changed.wait_for(lambda: not self._serving, timeout)
 
-    def _accept_all(self) -> None:
+    def _start_another(self) -> None:
+        self._waiting += 1
+        try:
+            Thread(target=self._take_turns, name="dulcimer-server", daemon=True).start()
+        except RuntimeError as error:
+            self._waiting -= 1
+            _LOGGER.error("no thread to accept connections with: %s", error)
+
+    def _take_turns(self) -> None:
         while not self._stopped.is_set():
-            try:
-                sock, address = self.socket.accept()
-            except BlockingIOError:
-                return
-            except OSError as error:
-                if self._stopped.is_set():
-                    return
-                if error.errno in _OUT_OF_ROOM:
-                    _LOGGER.error("no connection can be accepted: %s", error.strerror)
-                    self._stopped.wait(_PAUSE)
-                return
-            if not self._room(self._threads):
+            accepted = self._accept()
+            if accepted is None:
+                continue
+            sock, address = accepted
+            with self._changed:
+                taken = self._room(self._serving)
+                if taken:
+                    self._waiting -= 1
+                    self._serving += 1
+                    if not self._waiting and not self._stopped.is_set():
+                        self._start_another()
+            if not taken:
                 _LOGGER.warning("%s:%s is turned away: too many connections", *address[:2])
                 sock.close()
                 continue
+            self._begin(sock, address)
             with self._changed:
-                self._threads += 1
-            try:
-                Thread(
-                    target=self._begin,
-                    args=(sock, address),
-                    name=f"dulcimer-{address[0]}:{address[1]}",
-                    daemon=True,
-                ).start()
-            except RuntimeError as error:
-                self._ended()
-                sock.close()
-                _LOGGER.error("no thread for %s:%s: %s", *address[:2], error)
+                self._serving -= 1
+                self._changed.notify_all()
+                if self._waiting >= _MOST_WAITING:
+                    return
+                self._waiting += 1
+        with self._changed:
+            self._waiting -= 1
+            self._changed.notify_all()
+
+    def _accept(self) -> tuple[socket.socket, Any] | None:
+        try:
+            return self.socket.accept()
+        except OSError as error:
+            if error.errno in _OUT_OF_ROOM and not self._stopped.is_set():
+                _LOGGER.error("no connection can be accepted: %s", error.strerror)
+                self._stopped.wait(_PAUSE)
+            return None
 
     def _begin(self, sock: socket.socket, address: Any) -> None:
         try:
@@ -184,16 +194,10 @@ class Listener:
         except Exception:
             _LOGGER.exception("the connection of %s:%s ended with a fault", *address[:2])
             sock.close()
-        finally:
-            self._ended()
-
-    def _ended(self) -> None:
-        with self._changed:
-            self._threads -= 1
-            self._changed.notify_all()
 
     def _transport(self, sock: socket.socket, address: Any) -> Transport | None:
-        transports.prepare(sock)
+        if not _INHERITED:
+            transports.prepare(sock)
         context = self._ssl_context()
         if context is None:
             return transports.PlainTransport(sock)
@@ -226,7 +230,7 @@ def drain(listener: Listener, associations: Callable[[], Sequence[Served]], time
                     association.drain()
         resting = idle
         left = None if deadline is None else deadline - monotonic()
-        listener.wait(_DRAIN_STEP * 5 if left is None else max(min(_DRAIN_STEP * 5, left), 0.0))
+        listener.wait(_DRAIN_STEP if left is None else max(min(_DRAIN_STEP, left), 0.0))
     cut_off = associations()
     for association in cut_off:
         association.abort()

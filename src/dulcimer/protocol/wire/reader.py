@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import mmap
 import struct
+import sys
 from typing import Final, NamedTuple
 
 from dulcimer.errors import InvalidParameter, RemoteProtocolError, UnrecognizedPDU
@@ -26,6 +27,13 @@ leaves room for Kerberos tickets and SAML assertions."""
 _COMPACT_BELOW = 4096
 _PDU_HEADER = struct.Struct(">BxI")
 _PDV_HEADER = struct.Struct(">IBB")
+
+
+def _anonymous(size: int) -> mmap.mmap:
+    if sys.platform == "win32":
+        return mmap.mmap(-1, size)
+    # The default, shared pages, costs several times as much to make and to touch.
+    return mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
 
 
 class Fragment(NamedTuple):
@@ -96,7 +104,7 @@ class Reader:
         view = self._view
         if view is None:
             # Anonymous pages cost nothing until the kernel writes to them, and go back when dropped.
-            self._buffer = mmap.mmap(-1, self._size)
+            self._buffer = _anonymous(self._size)
             view = self._view = memoryview(self._buffer)
         if self._low == self._high:
             self._low = self._high = 0

@@ -1,0 +1,47 @@
+"""The verbs put together."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from dulcimer.cli import echo, listing, mpps, serve, store
+from dulcimer.identity import __version__
+
+EXIT_CODES = (
+    "Exit codes: 0 done, 1 the peer answered and something failed, 2 the command line or a file cannot be "
+    "used, 3 no association (unreachable, rejected, lost), 4 the node could not start, 130 interrupted."
+)
+
+
+def _show_version(value: bool) -> None:
+    if value:
+        typer.echo(f"dulcimer {__version__}")
+        raise typer.Exit
+
+
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_show_version, is_eager=True)
+    ] = False,
+) -> None:
+    """A DICOM node and its clients: serve, verify, send, and report performed procedure steps."""
+
+
+def build() -> typer.Typer:
+    """Build the command line."""
+    app = typer.Typer(
+        epilog=EXIT_CODES,
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback(epilog=EXIT_CODES)(_options)
+    app.command("serve", epilog=EXIT_CODES)(serve.serve)
+    app.command("echo", epilog=EXIT_CODES)(echo.echo)
+    app.command("store", epilog=EXIT_CODES)(store.store)
+    app.add_typer(mpps.application(), name="mpps")
+    app.add_typer(listing.application(), name="list")
+    return app
