@@ -22,7 +22,7 @@ def main() -> None:
     from dulcimer.cli.exits import Exit, Stop
 
     try:
-        application.build()()
+        application.build()(prog_name="dulcimer")
     except Stop as stop:
         sys.stderr.write(f"dulcimer: {stop.message}\n")
         sys.exit(stop.code)

@@ -16,13 +16,19 @@ def _option(name: str, help: str, metavar: str | None = None, *, default: str = 
     flag = "--" + name.replace("_", "-")
     if default:
         help = f"{help} [default: {default}]"
-    return typer.Option(flag, help=help, metavar=metavar, envvar=variable, show_default=False)
+    return typer.Option(
+        flag, help=help, metavar=metavar, envvar=variable, show_default=False, show_envvar=False
+    )
 
 
 def _switch(name: str, help: str) -> Any:
     flag = name.replace("_", "-")
     return typer.Option(
-        f"--{flag}/--no-{flag}", help=help, envvar="DULCIMER_" + name.upper(), show_default=False
+        f"--{flag}/--no-{flag}",
+        help=help,
+        envvar="DULCIMER_" + name.upper(),
+        show_default=False,
+        show_envvar=False,
     )
 
 
@@ -92,6 +98,9 @@ def serve(
     """Run a node: Verification, Storage of everything, Modality Performed Procedure Step.
 
     Prints one line when it listens. SIGTERM and Ctrl-C finish what is running and refuse what is new.
+
+    Every option is also an environment variable, DULCIMER_PORT for --port. A flag wins over a variable, that over
+    the file of --config.
     """
     given = {name: value for name, value in locals().items() if name not in {"config", "json"}}
 

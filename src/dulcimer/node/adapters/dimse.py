@@ -85,21 +85,21 @@ class Handlers:
             failure = Refused(INVALID_SOP_INSTANCE, "The command names no valid SOP class and instance")
             self._failed(event, "C-STORE", instance_uid, failure)
             raise failure
-        try:
-            return self._store.receive(class_uid, instance_uid, str(event.context.transfer_syntax), peer)
-        except OSError as error:
-            self._failed(event, "C-STORE", instance_uid, error)
-            raise
+        return self._store.receive(class_uid, instance_uid, str(event.context.transfer_syntax), peer)
 
     def on_store(self, event: Event) -> int:
         """Put what was received in its place and into the index; only then is Success answered."""
         sink: IncomingObject = event.sink
         try:
+            if sink.error is not None:
+                raise sink.error
             outcome = self._archive.store(sink)
         except Refused as refusal:
             self._failed(event, "C-STORE", sink.sop_instance_uid, refusal)
             raise
-        except OSError as error:
+        except Exception as error:  # whatever it is, the sender keeps the object and the operator gets a line
+            if not isinstance(error, OSError):
+                _log.debug("C-STORE failed", exc_info=error)
             self._failed(event, "C-STORE", sink.sop_instance_uid, error)
             raise Refused(OUT_OF_RESOURCES, _cut(f"Cannot be stored: {_words(error)}")) from error
         tally = self._tally(event.assoc)

@@ -109,6 +109,9 @@ class IncomingObject:
 
     Views are gathered and written with one system call per flush. The first 64 KiB to 1 MiB are kept until
     the indexed attributes are found in them, so that nothing is read twice.
+
+    Where the disk does not take it, the file is removed, :attr:`error` says why, and the rest is received
+    for nothing: who sent it is told at its end, and so is the operator.
     """
 
     __slots__ = (
@@ -119,6 +122,7 @@ class IncomingObject:
         "_head_limit",
         "_sync",
         "complete",
+        "error",
         "path",
         "size",
         "sop_class_uid",
@@ -148,13 +152,20 @@ class IncomingObject:
         self._head = bytearray()
         self._head_limit = _FIRST_HEAD
         self._description: Description | None = None
-        self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+        self.error: OSError | None = None
         meta = part10.preamble(sop_class_uid, sop_instance_uid, transfer_syntax_uid, source_aet=source_aet)
         self._buffers: list[bytes | memoryview] = [meta]
+        self._descriptor = -1
+        try:
+            self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+        except OSError as error:
+            self._fail(error)
 
     def write(self, data: memoryview, /) -> None:
-        self._buffers.append(data)
         self.size += len(data)
+        if self.error is not None:
+            return
+        self._buffers.append(data)
         if self._head_limit:
             self._head += data[: self._head_limit - len(self._head)]
 
@@ -164,6 +175,9 @@ class IncomingObject:
             return
         try:
             write_all(self._descriptor, buffers)
+        except OSError as error:
+            self._fail(error)
+            return
         finally:
             # The views are valid until now and no longer, written or not.
             buffers.clear()
@@ -173,16 +187,19 @@ class IncomingObject:
     def close(self) -> None:
         try:
             self.flush()
-            if self._sync:
+            if self._sync and self.error is None:
                 os.fsync(self._descriptor)
-        finally:
             self._close_file()
-        self.complete = True
+        except OSError as error:
+            self._fail(error)
+        self.complete = self.error is None
 
     def abort(self) -> None:
         self._buffers.clear()
-        self._close_file()
-        _unlink(self.path)
+        try:
+            self._close_file()
+        finally:
+            _unlink(self.path)
 
     def description(self) -> Description | None:
         """Return what the data set says about itself, None if it cannot be decoded."""
@@ -212,6 +229,15 @@ class IncomingObject:
                 self._head_limit = self._head_limit * 2 if self._head_limit < _LONGEST_HEAD else 0
         if not self._head_limit:
             self._head = bytearray()
+
+    def _fail(self, error: OSError) -> None:
+        self.error = error
+        self._head, self._head_limit = bytearray(), 0
+        try:
+            self.abort()
+        except OSError:
+            # The first error is the one that counts.
+            pass
 
     def _close_file(self) -> None:
         if self._descriptor >= 0:

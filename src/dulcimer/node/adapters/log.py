@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 ROOT: Final = "dulcimer"
+_ASSOCIATIONS: Final = "dulcimer.association"
 
 
 class JsonLines(logging.Formatter):
@@ -31,6 +32,11 @@ class JsonLines(logging.Formatter):
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
         return json.dumps(line, default=str)
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Drop the library's line about an association that failed: the node writes one that says more."""
+    return record.levelno != logging.WARNING
 
 
 def set_up(level: str, *, as_json: bool) -> logging.Handler:
@@ -53,6 +59,7 @@ def set_up(level: str, *, as_json: bool) -> logging.Handler:
     logger.addHandler(handler)
     logger.setLevel(level.upper())
     logger.propagate = False
+    logging.getLogger(_ASSOCIATIONS).addFilter(_is_news)
     return handler
 
 
@@ -60,6 +67,7 @@ def tear_down(handler: logging.Handler) -> None:
     """Undo :func:`set_up`."""
     logger = logging.getLogger(ROOT)
     logger.removeHandler(handler)
+    logging.getLogger(_ASSOCIATIONS).removeFilter(_is_news)
     logger.propagate = True
     handler.close()
 
