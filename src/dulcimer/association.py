@@ -30,7 +30,7 @@ from dulcimer import events as evt
 from dulcimer._globals import DEFAULT_MAX_LENGTH, MODE_ACCEPTOR, MODE_REQUESTOR
 from dulcimer.addresses import AddressInformation, SocketAddress
 from dulcimer.data import part10
-from dulcimer.data.filesink import FileSink
+from dulcimer.data.filesink import FileSink, NewFiles
 from dulcimer.dimse_primitives import from_command
 from dulcimer.errors import AssociationError, LocalProtocolError
 from dulcimer.events import Event, EventType, Handlers
@@ -186,6 +186,7 @@ class Association:
         self._failure: Failure | None = None
         self.tls_args: tuple[ssl.SSLContext, str | None] | None = None
         self.bind_address: SocketAddress | None = None
+        self.new_files: NewFiles | None = None
 
     # ---- what it is ----------------------------------------------------------------------------------
 
@@ -723,7 +724,7 @@ class Association:
         if chosen is None:
             return MemorySink(self._config.max_data_set)
         if isinstance(chosen, (str, os.PathLike)):
-            return FileSink(chosen, self._head(context, command))
+            return FileSink(chosen, self._head(context, command), files=self.new_files)
         sink: Sink = chosen
         return sink
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 from dulcimer import _config, acceptor
 from dulcimer.addresses import AddressInformation, SocketAddress
 from dulcimer.association import Association
+from dulcimer.data.filesink import NewFiles
 from dulcimer.events import EventType, Handlers
 from dulcimer.threads.server import Listener, drain, listen
 from dulcimer.utils import make_target
@@ -94,6 +95,7 @@ class AssociationServer:
         self._lock = Lock()
         self._associations: dict[Association, None] = {}
         self._thread: Thread | None = None
+        self._new_files = NewFiles()
         self.socket = listen(address)
         self.server_address: SocketAddress = self.socket.getsockname()
         self.address_info = AddressInformation.from_tuple(self.server_address)
@@ -125,6 +127,7 @@ class AssociationServer:
             association.abort()
         self._listener.wait(5.0)
         self._join()
+        self._new_files.close()
         self.ae.forget(self)
 
     def server_close(self) -> None:
@@ -140,6 +143,7 @@ class AssociationServer:
         """
         finished = drain(self._listener, lambda: self.active_associations, timeout)
         self._join()
+        self._new_files.close()
         self.ae.forget(self)
         return finished
 
@@ -187,6 +191,7 @@ class AssociationServer:
         association.acceptor.address_info = self.address_info
         association.requestor.address_info = AddressInformation.from_tuple(address)
         association.use_handlers(self._handlers.copy())
+        association.new_files = self._new_files
         with self._lock:
             self._associations[association] = None
         association.serve(transport, self._policy, self._closed)

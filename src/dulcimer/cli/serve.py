@@ -79,7 +79,7 @@ def serve(
         _option("acse_timeout", "Wait for association requests and releases.", "SECONDS", default="30"),
     ] = None,
     dimse_timeout: Annotated[
-        float | None, _option("dimse_timeout", "Wait for the rest of a message.", "SECONDS", default="60")
+        float | None, _option("dimse_timeout", "Wait for the rest of an object.", "SECONDS", default="60")
     ] = None,
     idle_timeout: Annotated[
         float | None,

@@ -6,8 +6,18 @@ import errno
 import os
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
+from threading import Lock
 from typing import Final
+
+from dulcimer.data.ahead import Ahead
+
+_UNNAMED: Final = getattr(os, "O_TMPFILE", None) if os.path.isdir("/proc/self/fd") else None
+_CLOSE_ON_EXEC: Final = getattr(os, "O_CLOEXEC", 0)
+_NO_UNNAMED_FILES: Final = frozenset({errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL})
+_ANY_DESCRIPTOR: Final = 0
+"""Not used, since the paths are absolute."""
 
 _MOST_BUFFERS: Final = min(os.sysconf("SC_IOV_MAX"), 1024) if hasattr(os, "sysconf") else 16
 
@@ -15,8 +25,8 @@ _MOST_BUFFERS: Final = min(os.sysconf("SC_IOV_MAX"), 1024) if hasattr(os, "sysco
 class FileSink:
     """Writes ``head`` and then the data set to a new file.
 
-    Views are gathered and written with one system call per flush. The file has a temporary name until it is
-    complete; then it replaces ``path``, so that nobody ever sees half an object.
+    Views are gathered and written with one system call per flush. The file has no name, or a temporary one,
+    until it is complete; then it replaces ``path``, so that nobody ever sees half an object.
 
     Parameters
     ----------
@@ -26,20 +36,26 @@ class FileSink:
         What comes before the data set: preamble, prefix and File Meta Information (PS3.10 7.1).
     sync
         Whether the file is flushed to the disk before it counts as complete.
+    files
+        Where the open file comes from; by default it is made for this object.
     """
 
-    __slots__ = ("_buffers", "_descriptor", "_sync", "_temporary", "path", "size")
+    __slots__ = ("_buffers", "_file", "_sync", "path", "size")
 
-    def __init__(self, path: str | os.PathLike[str], head: bytes, *, sync: bool = False) -> None:
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        head: bytes,
+        *,
+        sync: bool = False,
+        files: NewFiles | None = None,
+    ) -> None:
         self.path = os.fspath(path)
         self.size = 0
         """The bytes of the data set so far."""
-        folder, name = os.path.split(self.path)
-        self._temporary = os.path.join(folder, f".{name}.{os.urandom(4).hex()}.part")
+        folder = os.path.dirname(self.path) or "."
+        self._file: NewFile | None = make_file(folder) if files is None else files.take(folder)
         self._sync = sync
-        self._descriptor = os.open(
-            self._temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0), 0o644
-        )
         self._buffers: list[bytes | memoryview] = [head]
 
     def write(self, data: memoryview, /) -> None:
@@ -48,32 +64,109 @@ class FileSink:
 
     def flush(self) -> None:
         buffers = self._buffers
-        if buffers:
+        if buffers and self._file is not None:
             try:
-                write_all(self._descriptor, buffers)
+                write_all(self._file.descriptor, buffers)
             finally:
                 # The views are valid until now and no longer, written or not.
                 buffers.clear()
 
     def close(self) -> None:
-        try:
-            self.flush()
+        self.flush()
+        file = self._file
+        if file is not None:
             if self._sync:
-                os.fsync(self._descriptor)
-        finally:
-            self._close()
-        os.replace(self._temporary, self.path)
+                os.fsync(file.descriptor)
+            self._file = None
+            file.publish(self.path)
 
     def abort(self) -> None:
         self._buffers.clear()
+        file, self._file = self._file, None
+        if file is not None:
+            file.discard()
+
+
+class NewFile:
+    """An open file that nobody can see yet: without a name where the system can do that."""
+
+    __slots__ = ("_name", "descriptor")
+
+    def __init__(self, descriptor: int, name: str | None) -> None:
+        self.descriptor = descriptor
+        self._name = name
+
+    def publish(self, path: str) -> None:
+        """Give the file its name, in place of a file that has it, and close it."""
+        try:
+            if self._name is None:
+                unnamed = f"/proc/self/fd/{self.descriptor}"
+                try:
+                    _link(unnamed, path)
+                    return
+                except FileExistsError:
+                    self._name = f"{path}.{os.urandom(4).hex()}.part"
+                    _link(unnamed, self._name)
+            os.replace(self._name, path)
+        finally:
+            self._close()
+
+    def discard(self) -> None:
+        """Close and remove the file."""
         self._close()
-        with suppress(FileNotFoundError):
-            Path(self._temporary).unlink()
+        if self._name is not None:
+            with suppress(FileNotFoundError):
+                Path(self._name).unlink()
 
     def _close(self) -> None:
-        if self._descriptor >= 0:
-            descriptor, self._descriptor = self._descriptor, -1
+        descriptor, self.descriptor = self.descriptor, -1
+        if descriptor >= 0:
             os.close(descriptor)
+
+
+def _link(unnamed: str, path: str) -> None:
+    # Only with a descriptor to start from does Python ask the system to follow the link in /proc.
+    os.link(unnamed, path, src_dir_fd=_ANY_DESCRIPTOR, follow_symlinks=True)
+
+
+def make_file(folder: str) -> NewFile:
+    """Make a new file in a folder."""
+    if _UNNAMED is not None:
+        try:
+            return NewFile(os.open(folder, os.O_WRONLY | _UNNAMED | _CLOSE_ON_EXEC, 0o644), None)
+        except OSError as error:
+            if error.errno not in _NO_UNNAMED_FILES:
+                raise
+    name = os.path.join(folder, f".{os.urandom(8).hex()}.part")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _CLOSE_ON_EXEC
+    return NewFile(os.open(name, flags, 0o644), name)
+
+
+class NewFiles:
+    """New files for the folders that a server receives into, made ahead where that takes long."""
+
+    def __init__(self) -> None:
+        self._folder = ""
+        self._ahead: Ahead[NewFile] | None = None
+        self._lock = Lock()
+
+    def take(self, folder: str) -> NewFile:
+        """Return a new file in a folder."""
+        ahead = self._ahead
+        if ahead is None or folder != self._folder:
+            with self._lock:
+                if self._ahead is not None:
+                    self._ahead.close()
+                ahead = self._ahead = Ahead(partial(make_file, folder), NewFile.discard)
+                self._folder = folder
+        return ahead.take()
+
+    def close(self) -> None:
+        """Give up what was made ahead."""
+        with self._lock:
+            if self._ahead is not None:
+                self._ahead.close()
+                self._ahead = None
 
 
 def write_all(descriptor: int, buffers: Sequence[bytes | memoryview]) -> None:

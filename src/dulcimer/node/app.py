@@ -70,7 +70,14 @@ class Node:
             store = ObjectStore(self._folder, config.durability)
             archive = Archive(store, self._index)
             recover(store, self._index, archive, self._folder.unclean_since)
-            handlers = Handlers(store, archive, StepManager(SqlSteps(self._database), config.mpps_level))
+            self._index.settle()
+            handlers = Handlers(
+                store,
+                archive,
+                StepManager(SqlSteps(self._database), config.mpps_level),
+                object_timeout=config.dimse_timeout or None,
+                idle_timeout=config.idle_timeout or None,
+            )
             self._server = self._listen(handlers)
         except BaseException as error:
             self._close_data(clean=False)

@@ -11,7 +11,6 @@ from pydicom.dataset import Dataset
 
 from dulcimer import evt
 from dulcimer.errors import Refused
-from dulcimer.failure import FailureKind
 from dulcimer.node.adapters.log import size
 from dulcimer.node.domain.model import Stored
 from dulcimer.services import mpps
@@ -43,7 +42,7 @@ class Tally:
 
     peer: str
     began: float = field(default_factory=monotonic)
-    established: bool = False
+    receiving: bool = False
     counts: dict[str, int] = field(default_factory=dict)
     bytes: int = 0
 
@@ -55,8 +54,18 @@ class Tally:
 class Handlers:
     """Binds the domain to the events of a server."""
 
-    def __init__(self, store: ObjectStore, archive: Archive, steps: StepManager) -> None:
+    def __init__(
+        self,
+        store: ObjectStore,
+        archive: Archive,
+        steps: StepManager,
+        *,
+        object_timeout: float | None = None,
+        idle_timeout: float | None = None,
+    ) -> None:
         self._store = store
+        self._object_timeout = object_timeout
+        self._idle_timeout = idle_timeout
         self._archive = archive
         self._steps = steps
         self._tallies: dict[Any, Tally] = {}
@@ -85,11 +94,17 @@ class Handlers:
             failure = Refused(INVALID_SOP_INSTANCE, "The command names no valid SOP class and instance")
             self._failed(event, "C-STORE", instance_uid, failure)
             raise failure
+        self._tally(event.assoc).receiving = True
+        # A peer may rest between two objects for longer than in the middle of one.
+        event.assoc.network_timeout = self._object_timeout
         return self._store.receive(class_uid, instance_uid, str(event.context.transfer_syntax), peer)
 
     def on_store(self, event: Event) -> int:
         """Put what was received in its place and into the index; only then is Success answered."""
         sink: IncomingObject = event.sink
+        tally = self._tally(event.assoc)
+        tally.receiving = False
+        event.assoc.network_timeout = self._idle_timeout
         try:
             if sink.error is not None:
                 raise sink.error
@@ -102,7 +117,6 @@ class Handlers:
                 _log.debug("C-STORE failed", exc_info=error)
             self._failed(event, "C-STORE", sink.sop_instance_uid, error)
             raise Refused(OUT_OF_RESOURCES, _cut(f"Cannot be stored: {_words(error)}")) from error
-        tally = self._tally(event.assoc)
         tally.count("stored", sink.size)
         if outcome is not Stored.NEW:
             tally.count("of them known")
@@ -167,7 +181,7 @@ class Handlers:
 
     def on_established(self, event: Event) -> None:
         """Remember who is there."""
-        self._tally(event.assoc).established = True
+        self._tally(event.assoc)
 
     def on_close(self, event: Event) -> None:
         """Write the line of an association."""
@@ -176,13 +190,16 @@ class Handlers:
         failure = association.failure
         if tally is None:
             peer = _address(event)
-            if association.is_rejected or (failure is not None and failure.kind is not FailureKind.LOST):
-                _log.warning("%s: no association: %s", _peer(association, peer), failure or "rejected")
-            else:
+            if failure is None:
+                # What looks every few seconds whether the port is open is no news.
                 _log.debug("%s connected and left without a word", peer)
+            else:
+                _log.warning("%s: no association: %s", _peer(association, peer), failure)
             return
         how = "released" if association.is_released else f"{failure or 'aborted'}"
         seconds = monotonic() - tally.began
+        if tally.receiving:
+            tally.count("half received and dropped")
         parts = [f"{count} {what}" for what, count in tally.counts.items()] or ["nothing asked"]
         text = ", ".join(parts) + (f" ({size(tally.bytes)})" if tally.bytes else "")
         fields = {

@@ -171,6 +171,9 @@ class SqlIndex:
     def studies(self) -> list[Study]:
         return list_studies(self._database.readers)
 
+    def settle(self) -> None:
+        """Nothing is waiting here."""
+
     def close(self) -> None:
         """Nothing is waiting here."""
 
@@ -207,6 +210,12 @@ class LaterIndex(SqlIndex):
             if len(self._waiting) == 1:
                 self._wake.notify_all()
         return None
+
+    def settle(self) -> None:
+        """Wait until everything is written that was inserted so far."""
+        with self._wake:
+            while self._waiting and self._failure is None:
+                self._wake.wait(_RETRY_SECONDS)
 
     def close(self) -> None:
         self._stop.set()
