@@ -61,6 +61,7 @@ class ApplicationEntity:
         self._network_timeout: float | None = 60
         self._maximum_associations = 10
         self._maximum_pdu_size = DEFAULT_MAX_LENGTH
+        self._maximum_data_set: int | None = None
         self._require_called_aet = False
         self._require_calling_aet: list[str] = []
         self._requested_contexts: list[PresentationContext] = []
@@ -176,6 +177,21 @@ class ApplicationEntity:
         else:
             _LOGGER.warning("maximum_pdu_size set to %d", DEFAULT_MAX_LENGTH)
             self._maximum_pdu_size = DEFAULT_MAX_LENGTH
+
+    @property
+    def maximum_data_set(self) -> int | None:
+        """The longest data set that is kept in memory, in bytes; None (default) for any.
+
+        A request with a longer one is answered A700H. Data sets that a handler for ``evt.EVT_C_STORE_OPEN``
+        sends elsewhere are not limited.
+        """
+        return self._maximum_data_set
+
+    @maximum_data_set.setter
+    def maximum_data_set(self, value: int | None) -> None:
+        if value is not None and value < 1:
+            raise ValueError("'maximum_data_set' must be a positive number of bytes, or None")
+        self._maximum_data_set = value
 
     @property
     def require_called_aet(self) -> bool:

@@ -173,7 +173,10 @@ class Association:
         self.acceptor = ServiceUser(self, MODE_ACCEPTOR)
         self.connection_timeout: float | None = ae.connection_timeout
         self._config = EngineConfig(
-            acse_timeout=ae.acse_timeout, dimse_timeout=ae.dimse_timeout, network_timeout=ae.network_timeout
+            acse_timeout=ae.acse_timeout,
+            dimse_timeout=ae.dimse_timeout,
+            network_timeout=ae.network_timeout,
+            max_data_set=ae.maximum_data_set,
         )
         self._engine: Engine | None = None
         self._driver: Driver | None = None

@@ -20,6 +20,9 @@ EXPLICIT_VR_LITTLE_ENDIAN: Final = "1.2.840.10008.1.2.1"
 DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN: Final = "1.2.840.10008.1.2.1.99"
 EXPLICIT_VR_BIG_ENDIAN: Final = "1.2.840.10008.1.2.2"
 
+MOST_INFLATED: Final = 1 << 31
+"""The longest data set that a deflated one may become: a few kilobytes can stand for any length."""
+
 UNCOMPRESSED: Final = frozenset(
     {
         IMPLICIT_VR_LITTLE_ENDIAN,
@@ -117,5 +120,8 @@ def decode(stream: BytesIO, encoding: Encoding) -> Dataset:
     stream.seek(0)
     if encoding.deflated:
         # A raw deflate stream, perhaps with a padding byte (PS3.5 A.5).
-        stream = BytesIO(zlib.decompressobj(-zlib.MAX_WBITS).decompress(stream.read()))
+        inflate = zlib.decompressobj(-zlib.MAX_WBITS)
+        stream = BytesIO(inflate.decompress(stream.read(), MOST_INFLATED))
+        if inflate.unconsumed_tail:
+            raise ValueError(f"the data set inflates to more than {MOST_INFLATED} bytes")
     return read_dataset(stream, encoding.implicit, encoding.little_endian)

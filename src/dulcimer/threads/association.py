@@ -233,6 +233,8 @@ class Driver:
         engine = self.engine
         seen = engine.generation
         self._flush()
+        if engine.observer is not None:
+            self._tell_observed()
         if engine.close_transport:
             self._close()
         elif engine.generation == seen:
@@ -240,13 +242,15 @@ class Driver:
                 self._follow()
             else:
                 self._read(waiting=True)
-        if engine.observer is not None:
-            self._lock.release()
-            try:
-                self._user.observed()
-            finally:
-                self._lock.acquire()
         self._serve_within()
+
+    def _tell_observed(self) -> None:
+        """Let the user hear of what was sent and received, before we wait for more."""
+        self._lock.release()
+        try:
+            self._user.observed()
+        finally:
+            self._lock.acquire()
 
     def _serve_within(self) -> None:
         """Serve what the peer requested while we wait for something else."""
