@@ -8,7 +8,6 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 from os import PathLike, fstat
-from pathlib import Path
 from typing import Final
 
 from dulcimer.identity import IMPLEMENTATION_UID, IMPLEMENTATION_VERSION
@@ -93,9 +92,23 @@ def scan(path: str | PathLike[str]) -> FileHeader:
     OSError
         If the file cannot be read.
     """
-    with Path(path).open("rb", buffering=0) as file:
+    return read(path, 0)[0]
+
+
+def read(path: str | PathLike[str], small: int) -> tuple[FileHeader, bytes | None]:
+    """Read the head of a DICOM file as :func:`scan` does, and the data set with it if the file is small.
+
+    Parameters
+    ----------
+    path
+        The file.
+    small
+        Up to this size, in bytes, the whole file is read; of a longer one the data set is None.
+    """
+    with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - once per object that is sent
         size = fstat(file.fileno()).st_size
-        head = file.read(_FIRST_READ)
+        whole = size <= small
+        head = file.read(size if whole else _FIRST_READ)
         if head[_META_OFFSET - 4 : _META_OFFSET] != _PREFIX:
             raise NotPart10("no DICOM file: 'DICM' is not at offset 128")
         while True:
@@ -110,13 +123,14 @@ def scan(path: str | PathLike[str]) -> FileHeader:
     missing = [name for number, name in _NEEDED.items() if not values.get(number)]
     if missing:
         raise NotPart10(f"the File Meta Information lacks {' and '.join(missing)}")
-    return FileHeader(
+    header = FileHeader(
         values[_MEDIA_STORAGE_SOP_CLASS_UID],
         values[_MEDIA_STORAGE_SOP_INSTANCE_UID],
         values[_TRANSFER_SYNTAX_UID],
         data_offset,
         size,
     )
+    return header, head[data_offset:] if whole and len(head) == size else None
 
 
 def _parse(head: bytes, whole: bool) -> tuple[dict[int, str], int]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 SMALL_FILE = 1 << 18
-"""Up to this size a file is read at once; a longer one chunk by chunk."""
+"""Up to this size in bytes a file is read at once; a longer one chunk by chunk."""
 
 
 class FileSource:

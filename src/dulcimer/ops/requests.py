@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from pydicom.tag import Tag
 
 from dulcimer.data import codec, part10
-from dulcimer.data.sources import file_source
+from dulcimer.data.sources import SMALL_FILE, FileSource
 from dulcimer.errors import LocalProtocolError
 from dulcimer.ops.effects import WAIT, Operation
 from dulcimer.ops.selection import context_for
@@ -151,18 +151,20 @@ def c_store(
     ValueError
         If the data set cannot be encoded, or there is no presentation context for it.
     """
-    source: DataSource
+    source: DataSource | None
     if isinstance(dataset, (str, Path)):
         path = Path(dataset)
         try:
-            header = part10.scan(path)
+            header, content = part10.read(path, SMALL_FILE)
         except part10.NotPart10 as error:
             raise AttributeError(f"Unable to send the file {path}: {error}") from error
         class_uid, instance_uid = header.sop_class_uid, header.sop_instance_uid
         syntax = header.transfer_syntax_uid
         context = context_for(engine, class_uid, transfer_syntax=syntax, convertible=not exact)
         if context.transfer_syntax == syntax:
-            source = file_source(path, header.data_offset, header.size)
+            source = content
+            if content is None:
+                source = FileSource(path, header.data_offset, header.size)
         else:
             from pydicom import dcmread
 
