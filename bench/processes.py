@@ -23,8 +23,12 @@ _LISTEN = "0A"
 
 
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Return the environment of a child: ours, with this tree importable and DCMTK's Nagle switch unset."""
-    names = {key: value for key, value in os.environ.items() if key not in {"TCP_NODELAY", "PYTHONPATH"}}
+    """Return the environment of a child: ours, with this tree importable and DCMTK's Nagle switch unset.
+
+    Byte code is kept, as it is for installed packages: otherwise importing this tree would mean compiling it.
+    """
+    left_out = {"TCP_NODELAY", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE"}
+    names = {key: value for key, value in os.environ.items() if key not in left_out}
     names["PYTHONPATH"] = os.pathsep.join([str(ROOT / "src"), str(ROOT)])
     return names | dict(extra or {})
 
