@@ -109,10 +109,14 @@ class _UIDParameter(Parameter[UID, str | bytes | UID]):
         # An empty UID is no UID: elements may be sent empty.
         return set_uid(value, self.label) or None
 
-    def give(self, value: Any) -> Any:
-        if isinstance(value, UID):
-            return value
-        return UID(value) if value else None
+    def __get__(self, instance: Primitive | None, owner: type) -> Any:
+        if instance is None:
+            return self
+        value = instance.parameters.get(self.element)
+        if type(value) is str:
+            # As received. Kept, because making a UID takes longer than everything else here.
+            value = instance.parameters[self.element] = UID(value) if value else None
+        return value
 
 
 class _AETitle(Parameter[str, str | bytes]):

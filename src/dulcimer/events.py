@@ -124,10 +124,11 @@ class Event:
         self.assoc = assoc
         self._event = event
         self.timestamp = datetime.now()
-        for name, value in (attrs or {}).items():
-            if hasattr(type(self), name) or name in self.__dict__:
+        if attrs:
+            if not _RESERVED.isdisjoint(attrs):
+                name = min(_RESERVED.intersection(attrs))
                 raise AttributeError(f"'Event' object already has an attribute '{name}'")
-            self.__dict__[name] = value
+            self.__dict__.update(attrs)
 
     if TYPE_CHECKING:
         # What the attributes are depends on the event.
@@ -306,6 +307,9 @@ class Event:
                     raise UndecodableDataSet(f"the {name} cannot be decoded: {error}") from error
             known[keyword] = found
         return found
+
+
+_RESERVED: Final = frozenset({*dir(Event), "assoc", "timestamp"})
 
 
 class Handlers:
