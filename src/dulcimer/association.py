@@ -36,6 +36,7 @@ from dulcimer.errors import AssociationError, LocalProtocolError
 from dulcimer.events import Event, EventType, Handlers
 from dulcimer.failure import Failure, FailureKind, Party
 from dulcimer.observe import EVENTS as OBSERVED
+from dulcimer.observe import LOGGER as TRAFFIC
 from dulcimer.observe import EventObserver
 from dulcimer.ops import lifecycle, requests
 from dulcimer.ops.effects import Operation
@@ -46,7 +47,7 @@ from dulcimer.protocol.association.engine import Engine
 from dulcimer.protocol.dimse import elements as e
 from dulcimer.protocol.dimse import messages as m
 from dulcimer.protocol.dimse.sinks import MemorySink
-from dulcimer.protocol.wire.pdus import AssociateRQ, ProposedContext
+from dulcimer.protocol.wire.pdus import AssociateRJ, AssociateRQ, ProposedContext
 from dulcimer.service_user import ServiceUser
 from dulcimer.threads import transport as transports
 from dulcimer.threads.association import Driver
@@ -277,6 +278,8 @@ class Association:
         self._config = config
         if self._engine is not None:
             self._engine.config = config
+        if self._driver is not None:
+            self._driver.reconsider()
 
     # ---- how it goes ---------------------------------------------------------------------------------
 
@@ -388,22 +391,23 @@ class Association:
             return
         self._driver = driver = Driver(engine, transport, self, WATCHER)
         self._ae.opened(self)
-        evt.trigger(self, evt.EVT_CONN_OPEN, {"address": address.as_tuple})
         engine.associate(pdu, monotonic())
-        self.requestor.negotiated(pdu)
-        engine.connected(monotonic())
-        evt.trigger(self, evt.EVT_REQUESTED)
+        evt.trigger(self, evt.EVT_CONN_OPEN, {"address": address.as_tuple})
+        if not engine.ended:  # a handler may have turned away
+            self.requestor.negotiated(pdu)
+            engine.connected(monotonic())
+            evt.trigger(self, evt.EVT_REQUESTED)
         try:
             accepted = driver.run(lifecycle.associate(engine))
         except AssociationError:
             return
         self.acceptor.negotiated(accepted)
         evt.trigger(self, evt.EVT_ACCEPTED)
-        if not engine.contexts:
+        if engine.established and not engine.contexts:
             engine.failure = Failure(FailureKind.ABORTED, Party.LOCAL, self._why_no_context(), source=0)
             driver.abort()
-            return
-        evt.trigger(self, evt.EVT_ESTABLISHED)
+        if engine.established:
+            evt.trigger(self, evt.EVT_ESTABLISHED)
 
     def _request_pdu(self) -> AssociateRQ:
         contexts = []
@@ -424,7 +428,7 @@ class Association:
     def _connect(self, address: AddressInformation) -> Transport:
         began = monotonic()
         host: str | tuple[str, int, int] = address.address
-        if address.is_ipv6:
+        if address.flowinfo or address.scope_id:
             host = (address.address, address.flowinfo, address.scope_id)
         sock = transports.connect(host, address.port, timeout=self.connection_timeout, bind=self.bind_address)
         transports.prepare(sock)
@@ -498,6 +502,7 @@ class Association:
         engine = self._engine = self._make_engine(self.acceptor.maximum_length)
         self._driver = Driver(engine, transport, self, None)
         assert self.requestor.address_info is not None
+        engine.connected(monotonic())
         evt.trigger(self, evt.EVT_CONN_OPEN, {"address": self.requestor.address_info.as_tuple})
 
         def decide(request: AssociateRQ) -> lifecycle.Decision:
@@ -506,11 +511,17 @@ class Association:
             evt.trigger(self, evt.EVT_REQUESTED)
             return acceptor.decide(self, policy, request)
 
-        self._driver.serve(decide, self._accepted)
+        try:
+            self._driver.serve(decide, self._accepted)
+        except BaseException:
+            # A handler ends this thread, with SystemExit for example.
+            self._driver.kill()
+            raise
 
     def _accepted(self) -> None:
         evt.trigger(self, evt.EVT_ACCEPTED)
-        evt.trigger(self, evt.EVT_ESTABLISHED)
+        if self.is_established:
+            evt.trigger(self, evt.EVT_ESTABLISHED)
 
     # ---- both ----------------------------------------------------------------------------------------
 
@@ -630,7 +641,9 @@ class Association:
         return self._handlers.asked(event)
 
     def _observe(self) -> None:
-        wanted = any(self._handlers.notified(event) for event in OBSERVED)
+        wanted = any(self._handlers.notified(event) for event in OBSERVED) or (
+            TRAFFIC.isEnabledFor(logging.DEBUG) and _config.LOG_HANDLER_LEVEL == "standard"
+        )
         if wanted and self._observer is None:
             self._observer = EventObserver(self)
         elif not wanted:
@@ -676,6 +689,10 @@ class Association:
         if self.is_released:
             evt.trigger(self, evt.EVT_RELEASED)
         elif self.is_rejected:
+            assert failure is not None
+            self.acceptor.negotiated(
+                AssociateRJ(failure.result or 0, failure.source or 0, failure.reason or 0)
+            )
             evt.trigger(self, evt.EVT_REJECTED)
         else:
             evt.trigger(self, evt.EVT_ABORTED)

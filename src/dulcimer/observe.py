@@ -6,10 +6,13 @@ and delivered when it is not: a handler may use the association.
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from collections.abc import Mapping
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, Final
+
+from pydicom.uid import UID
 
 from dulcimer import events as evt
 from dulcimer.pdu_primitives import A_ABORT, A_ASSOCIATE, A_P_ABORT, A_RELEASE
@@ -28,6 +31,11 @@ if TYPE_CHECKING:
     from dulcimer.protocol.ul.states import Event, State
     from dulcimer.protocol.ul.table import Action
     from dulcimer.protocol.wire.writer import DataSource
+
+LOGGER: Final = logging.getLogger("dulcimer.traffic")
+"""Shows every PDU and message at level DEBUG, without data sets."""
+
+_OBVIOUS: Final = frozenset({e.COMMAND_GROUP_LENGTH, e.COMMAND_FIELD, e.COMMAND_DATA_SET_TYPE})
 
 EVENTS: Final = (
     evt.EVT_ACSE_RECV,
@@ -79,7 +87,18 @@ class ObservedMessage:
         return BytesIO() if self._data is None else BytesIO(self._data.getvalue())
 
     def __repr__(self) -> str:
-        return f"<{self.name} in context {self.context_id}>"
+        return f"<{self}>"
+
+    def __str__(self) -> str:
+        """Say what it is without patient data: the command set has none."""
+        parts = [f"{self.name} in context {self.context_id}"]
+        for number, value in self._command.items():
+            if number not in _OBVIOUS and number in e.ELEMENTS:
+                shown = f"{value:04X}H" if number == e.STATUS and isinstance(value, int) else value
+                parts.append(f"{e.ELEMENTS[number].keyword} {shown}")
+        if self._command.get(e.COMMAND_DATA_SET_TYPE, e.NO_DATA_SET) != e.NO_DATA_SET:
+            parts.append("with a data set")
+        return ", ".join(parts)
 
 
 class EventObserver:
@@ -109,31 +128,60 @@ class EventObserver:
         )
 
     def control_sent(self, pdu: ControlPDU, encoded: bytes) -> None:
+        _log("sent", pdu)
         self._report(evt.EVT_ACSE_SENT, primitive=_primitive(pdu))
         self._report(evt.EVT_PDU_SENT, pdu=pdu)
         self._report(evt.EVT_DATA_SENT, data=encoded)
 
     def control_received(self, pdu: ControlPDU, kind: int, body: bytes) -> None:
+        _log("received", pdu)
         self._report(evt.EVT_DATA_RECV, data=bytes((kind, 0)) + len(body).to_bytes(4, "big") + body)
         self._report(evt.EVT_PDU_RECV, pdu=pdu)
         self._report(evt.EVT_ACSE_RECV, primitive=_primitive(pdu))
 
     def message_sent(self, context_id: int, command: Mapping[int, Value], data: DataSource | None) -> None:
         stream = None if data is None or callable(data) else BytesIO(data)
-        self._report(evt.EVT_DIMSE_SENT, message=ObservedMessage(context_id, command, stream))
+        observed = ObservedMessage(context_id, command, stream)
+        LOGGER.debug("sent %s", observed)
+        self._report(evt.EVT_DIMSE_SENT, message=observed)
 
     def message_received(self, message: Message) -> None:
         sink = message.sink
         stream = sink.stream if isinstance(sink, MemorySink) else None
         observed = ObservedMessage(message.context_id, message.command, stream)
+        LOGGER.debug("received %s", observed)
         self._report(evt.EVT_DIMSE_RECV, message=observed)
 
     def unmatched(self, message: Message) -> None:
-        pass
+        LOGGER.debug("a response that answers nothing outstanding is ignored")
 
     def _report(self, event: EventType, **attributes: Any) -> None:
         if self._assoc.get_handlers(event):
             self._reports.append((event, attributes))
+
+
+def _log(what: str, pdu: ControlPDU) -> None:
+    if not LOGGER.isEnabledFor(logging.DEBUG):
+        return
+    match pdu:
+        case AssociateRQ():
+            LOGGER.debug("%s A-ASSOCIATE-RQ: %s calls %s, %s", what, pdu.calling, pdu.called, pdu.user)
+            for proposed in pdu.contexts:
+                LOGGER.debug(
+                    "  context %d: %s in %s",
+                    proposed.id,
+                    UID(proposed.abstract_syntax).name,
+                    ", ".join(UID(syntax).name for syntax in proposed.transfer_syntaxes),
+                )
+        case AssociateAC():
+            LOGGER.debug("%s A-ASSOCIATE-AC: %s", what, pdu.user)
+            for answer in pdu.contexts:
+                outcome = (
+                    UID(answer.transfer_syntax).name if not answer.result else f"rejected ({answer.result})"
+                )
+                LOGGER.debug("  context %d: %s", answer.id, outcome)
+        case _:
+            LOGGER.debug("%s %s", what, pdu)
 
 
 def _primitive(pdu: ControlPDU) -> A_ASSOCIATE | A_RELEASE | A_ABORT | A_P_ABORT:
