@@ -94,7 +94,7 @@ class ObservedMessage:
         parts = [f"{self.name} in context {self.context_id}"]
         for number, value in self._command.items():
             if number not in _OBVIOUS and number in e.ELEMENTS:
-                shown = f"{value:04X}H" if number == e.STATUS and isinstance(value, int) else value
+                shown = f"{value:04X}H" if number == e.STATUS and isinstance(value, int) else str(value)
                 parts.append(f"{e.ELEMENTS[number].keyword} {shown}")
         if self._command.get(e.COMMAND_DATA_SET_TYPE, e.NO_DATA_SET) != e.NO_DATA_SET:
             parts.append("with a data set")
@@ -176,9 +176,8 @@ def _log(what: str, pdu: ControlPDU) -> None:
         case AssociateAC():
             LOGGER.debug("%s A-ASSOCIATE-AC: %s", what, pdu.user)
             for answer in pdu.contexts:
-                outcome = (
-                    UID(answer.transfer_syntax).name if not answer.result else f"rejected ({answer.result})"
-                )
+                accepted = UID(answer.transfer_syntax).name
+                outcome = accepted if not answer.result else f"rejected ({answer.result})"
                 LOGGER.debug("  context %d: %s", answer.id, outcome)
         case _:
             LOGGER.debug("%s %s", what, pdu)

@@ -6,7 +6,7 @@ P-DATA-TF has no class: it is never assembled. Its fragments leave the reader as
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 APPLICATION_CONTEXT: Final = "1.2.840.10008.3.1.1.1"
@@ -98,7 +98,7 @@ class UserInformation:
     extended: tuple[ExtendedNegotiation, ...] = ()
     common_extended: tuple[CommonExtendedNegotiation, ...] = ()
     user_identity: UserIdentity | None = None
-    identity_response: bytes | None = None
+    identity_response: bytes | None = field(default=None, repr=False)
     unknown: tuple[tuple[int, bytes], ...] = ()
 
 
