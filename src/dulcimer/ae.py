@@ -366,10 +366,8 @@ class ApplicationEntity:
         requestor.implementation_version_name = self.implementation_version_name
         for item in ext_neg or ():
             requestor.add_negotiation_item(item)
-        if contexts is None:
-            contexts = self.requested_contexts
-        else:
-            _check_contexts(contexts)
+        contexts = contexts or self.requested_contexts
+        _check_contexts(contexts)
         if not contexts:
             raise RuntimeError(
                 "No requested Presentation Contexts specified: add one with 'AE.add_requested_context()'"

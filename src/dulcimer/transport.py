@@ -14,7 +14,7 @@ from dulcimer.addresses import AddressInformation, SocketAddress
 from dulcimer.association import Association
 from dulcimer.data.filesink import NewFiles
 from dulcimer.events import EventType, Handlers
-from dulcimer.threads.server import Listener, drain, listen
+from dulcimer.threads.server import Listener, cut_off, drain, listen
 from dulcimer.utils import make_target
 
 if TYPE_CHECKING:
@@ -123,9 +123,7 @@ class AssociationServer:
     def shutdown(self) -> None:
         """Stop listening and abort every association."""
         self._listener.stop()
-        for association in self.active_associations:
-            association.abort()
-        self._listener.wait(5.0)
+        cut_off(self._listener, lambda: self.active_associations)
         self._join()
         self._new_files.close()
         self.ae.forget(self)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from io import BytesIO
+from pathlib import Path
 from threading import Barrier, Thread
 from typing import TYPE_CHECKING
 
@@ -27,7 +28,6 @@ from dulcimer.node.domain.recovery import recover
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from dulcimer.node.adapters.files import IncomingObject
 
@@ -56,6 +56,7 @@ class Place:
     """A data folder with everything on it."""
 
     def __init__(self, root: Path, durability: Durability = Durability.FULL) -> None:
+        self.durability = durability
         self.folder = DataFolder(root)
         self.database = Database(self.folder.index, "FULL")
         later = durability is Durability.OFF
@@ -203,10 +204,64 @@ def test_a_full_disk_leaves_nothing(place: Place, monkeypatch: pytest.MonkeyPatc
 
     sink.write(memoryview(encoded()))
     monkeypatch.setattr(os, "writev", no_room)
-    with pytest.raises(OSError, match="No space left"):
-        sink.flush()
-    sink.abort()
+    sink.flush()
+    # The peer goes on sending: what still comes is received for nothing.
+    sink.write(memoryview(b"more"))
+    sink.flush()
+    sink.close()
+    assert isinstance(sink.error, OSError)
+    assert sink.error.errno == 28
+    assert not sink.complete
     assert list(place.folder.incoming.iterdir()) == []
+
+
+def test_a_file_that_cannot_be_made_is_told_at_the_end(place: Place) -> None:
+    place.folder.incoming.rmdir()
+    sink = place.store.receive(SECONDARY_CAPTURE, "2.25.1", EXPLICIT, "CT1")
+    sink.write(memoryview(encoded()))
+    sink.flush()
+    sink.close()
+    assert isinstance(sink.error, FileNotFoundError)
+
+
+def test_a_flush_to_the_disk_that_fails_is_no_success(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    sink = place.store.receive(SECONDARY_CAPTURE, "2.25.1", EXPLICIT, "CT1")
+    sink.write(memoryview(encoded()))
+
+    def broken(_descriptor: int) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(os, "fsync", broken)
+    sink.close()
+    monkeypatch.undo()
+    if place.durability is Durability.OFF:
+        assert sink.error is None
+        sink.abort()
+    else:
+        assert isinstance(sink.error, OSError)
+    assert list(place.folder.incoming.iterdir()) == []
+
+
+def test_what_is_flushed_before_an_object_counts(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    flushed: list[str] = []
+    real = os.fsync
+
+    def note(descriptor: int) -> None:
+        flushed.append(os.readlink(f"/proc/self/fd/{descriptor}"))
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", note)
+    place.put(encoded())
+    monkeypatch.undo()
+    (path,) = place.objects()
+    objects = place.folder.objects
+    kinds = ["file" if name.endswith(".part") else str(Path(name).relative_to(objects)) for name in flushed]
+    day, bucket, _ = path.relative_to(objects).parts
+    if place.durability is Durability.FULL:
+        # The file; the folders that are new, in their parents; the name in its folder.
+        assert kinds == ["file", day, ".", f"{day}/{bucket}"]
+    else:
+        assert kinds == (["file"] if place.durability is Durability.FILE else [])
 
 
 def test_short_writes_go_on(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:

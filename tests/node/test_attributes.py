@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from pydicom import dcmread, dcmwrite
 from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
-from pydicom.filebase import DicomBytesIO
 from pydicom.filereader import _read_file_meta_info, read_preamble
 
 from dulcimer.node.domain.attributes import COLUMNS, WANTED, Undecodable, describe, read
@@ -23,7 +22,7 @@ DEFLATED = "1.2.840.10008.1.2.1.99"
 
 
 def _data_set(path: Path) -> tuple[bytes, str] | None:
-    stream = DicomBytesIO(path.read_bytes())
+    stream = BytesIO(path.read_bytes())
     try:
         if read_preamble(stream, False) is None:
             return None

@@ -7,12 +7,8 @@ from typing import Annotated
 import typer
 
 from dulcimer.cli import echo, listing, mpps, serve, store
+from dulcimer.cli.exits import EXIT_CODES
 from dulcimer.identity import __version__
-
-EXIT_CODES = (
-    "Exit codes: 0 done, 1 the peer answered and something failed, 2 the command line or a file cannot be "
-    "used, 3 no association (unreachable, rejected, lost), 4 the node could not start, 130 interrupted."
-)
 
 
 def _show_version(value: bool) -> None:
@@ -32,7 +28,6 @@ def _options(
 def build() -> typer.Typer:
     """Build the command line."""
     app = typer.Typer(
-        epilog=EXIT_CODES,
         no_args_is_help=True,
         add_completion=False,
         pretty_exceptions_enable=False,

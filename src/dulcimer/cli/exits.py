@@ -3,6 +3,13 @@
 from __future__ import annotations
 
 from enum import IntEnum
+from typing import Final
+
+EXIT_CODES: Final = (
+    "Exit codes: 0 done, 1 the peer answered and something failed, 2 the command line or a file cannot be "
+    "used, 3 no association (unreachable, rejected, lost), 4 the node could not start, 130 interrupted."
+)
+"""At the end of every help text."""
 
 
 class Exit(IntEnum):
@@ -23,9 +30,13 @@ class Exit(IntEnum):
 
 
 class Stop(Exception):
-    """Ends a verb with a code and a line on standard error."""
+    """Ends a verb with a code and a line on standard error.
 
-    def __init__(self, code: Exit, message: str) -> None:
+    With ``--json`` a program reads it on standard output as well, unless it was ``reported`` there already.
+    """
+
+    def __init__(self, code: Exit, message: str, *, reported: bool = False) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
+        self.reported = reported

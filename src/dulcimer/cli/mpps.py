@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from dulcimer.cli import output
-from dulcimer.cli.exits import Exit, Stop
+from dulcimer.cli.exits import EXIT_CODES, Exit, Stop
 from dulcimer.cli.options import CallingOption, JsonOption, PeerArgument, TimeoutOption
 from dulcimer.cli.peer import Caller, Peer, lost, parse
 
@@ -22,10 +23,12 @@ _UID = Annotated[str, typer.Argument(metavar="UID", help="SOP Instance UID of th
 
 def application() -> typer.Typer:
     """Build the verbs below ``mpps``."""
-    app = typer.Typer(help="Report performed procedure steps (MPPS) to a peer.", no_args_is_help=True)
-    app.command("create")(create)
-    app.command("set")(change)
-    app.command("get")(get)
+    app = typer.Typer(
+        help="Report performed procedure steps (MPPS) to a peer.", epilog=EXIT_CODES, no_args_is_help=True
+    )
+    app.command("create", epilog=EXIT_CODES)(create)
+    app.command("set", epilog=EXIT_CODES)(change)
+    app.command("get", epilog=EXIT_CODES)(get)
     return app
 
 
@@ -37,8 +40,10 @@ def create(
     ] = "",
     patient_id: Annotated[str, typer.Option("--patient-id", help="Patient ID.")] = "",
     patient_name: Annotated[str, typer.Option("--patient-name", help="Patient's Name, as Doe^Jane.")] = "",
-    birth_date: Annotated[str, typer.Option("--birth-date", metavar="YYYYMMDD")] = "",
-    sex: Annotated[str, typer.Option("--sex", metavar="M|F|O")] = "",
+    birth_date: Annotated[
+        str, typer.Option("--birth-date", metavar="YYYYMMDD", help="Patient's Birth Date.")
+    ] = "",
+    sex: Annotated[str, typer.Option("--sex", metavar="M|F|O", help="Patient's Sex.")] = "",
     modality: Annotated[str, typer.Option("--modality", help="Modality [default: OT].")] = "",
     study_uid: Annotated[
         str, typer.Option("--study-uid", metavar="UID", help="Study Instance UID [default: a new one].")
@@ -55,7 +60,7 @@ def create(
     timeout: TimeoutOption = 30.0,
     json: JsonOption = False,
 ) -> None:
-    """Create a step IN PROGRESS (N-CREATE) and print its SOP Instance UID."""
+    """Create a step (N-CREATE), IN PROGRESS, and print its UID."""
     target = parse(peer)
 
     from datetime import datetime
@@ -66,6 +71,8 @@ def create(
     from dulcimer.identity import UID_PREFIX
     from dulcimer.services import mpps
 
+    for value in (uid, study_uid):
+        _check_uid(value)
     now = datetime.now()
     given = {
         "PatientID": patient_id,
@@ -132,6 +139,8 @@ def change(
     series: --images or --series-uid name it.
     """
     target = parse(peer)
+    for value in (uid, *(series_uid or ())):
+        _check_uid(value)
 
     from datetime import datetime
 
@@ -156,8 +165,8 @@ def change(
         if missing:
             raise Stop(
                 Exit.USAGE,
-                f"{state} needs {', '.join(missing)}: give --images or --series-uid, and --protocol if the images "
-                "name none; if an earlier N-SET did, add --as-is",
+                f"{state} needs {', '.join(missing)}: give --images or --series-uid, and --protocol if the "
+                "images name none; if an earlier N-SET did, add --as-is",
             )
     _set_character_set(modification)
     association = _associate(Caller(aet, timeout), target, mpps.MODALITY_PERFORMED_PROCEDURE_STEP)
@@ -180,6 +189,7 @@ def get(
 ) -> None:
     """Get a step (N-GET of MPPS Retrieve)."""
     target = parse(peer)
+    _check_uid(uid)
 
     from pydicom.datadict import tag_for_keyword
 
@@ -195,17 +205,17 @@ def get(
     association = _associate(Caller(aet, timeout), target, retrieve)
     status, dataset = association.send_n_get(tags, retrieve, uid)
     code = _code(target, association, status)
-    if code not in {0x0000, 0x0001, 0x0107}:
-        association.release()
-        raise Stop(Exit.FAILED, f"{target}: {_words(status, None)}")
-    found = dataset if dataset is not None else None
     association.release()
-    if found is None:
+    if code not in {0x0000, 0x0001, 0x0107}:
+        if json:
+            output.as_json(_answer(uid, status, None))
+        raise Stop(Exit.FAILED, f"{target}: {_words(status, None)}", reported=json)
+    if dataset is None:
         raise Stop(Exit.FAILED, f"{target} answered without a data set")
     if json:
-        output.line(found.to_json(bulk_data_threshold=1 << 20))
+        output.as_json(dataset.to_json_dict())
     else:
-        _print(found)
+        _print(dataset)
     if code:
         output.note(f"dulcimer: {target} does not support all of the attributes ({code:04X})")
 
@@ -235,20 +245,31 @@ def _report(
     association.release()
     done = code in {0x0000, 0x0001, 0x0107, 0x0116}
     if json:
-        output.as_json(
-            {
-                "sop_instance_uid": uid,
-                "status": f"{code:04X}",
-                "state": state if done else None,
-                "message": _words(status, values) if code else "",
-            }
-        )
+        output.as_json({**_answer(uid, status, values), "state": state if done else None})
     elif done:
         output.line(uid if verb == "created" else f"{uid} {state}")
     if done and code:
         output.note(f"dulcimer: {target}: warning {_words(status, values)}")
     if not done:
-        raise Stop(Exit.FAILED, f"{target}: the step was not {verb}: {_words(status, values)}")
+        raise Stop(Exit.FAILED, f"{target}: the step was not {verb}: {_words(status, values)}", reported=json)
+
+
+def _answer(uid: str, status: Dataset, values: Dataset | None) -> dict[str, object]:
+    """What programs are told of a response."""
+    error = status.get("ErrorID")
+    return {
+        "sop_instance_uid": uid,
+        "status": f"{int(status.Status):04X}",
+        "error_id": None if error is None else f"{int(error):04X}",
+        "message": _words(status, values) if status.Status else "",
+    }
+
+
+def _check_uid(text: str) -> None:
+    from pydicom.uid import RE_VALID_UID
+
+    if text and (len(text) > 64 or not re.fullmatch(RE_VALID_UID, text)):
+        raise Stop(Exit.USAGE, f"{text!r} is no UID: up to 64 digits and dots, as in 1.2.840.10008.1.1")
 
 
 def _code(target: Peer, association: Any, status: Dataset) -> int:
@@ -314,6 +335,10 @@ def _set_character_set(dataset: Dataset) -> None:
         dataset.SpecificCharacterSet = "ISO_IR 192"
 
 
+def _tag(tag: int) -> str:
+    return f"({tag >> 16:04X},{tag & 0xFFFF:04X})"
+
+
 def _print(dataset: Dataset) -> None:
     rows: list[tuple[str, str, str]] = []
 
@@ -321,11 +346,12 @@ def _print(dataset: Dataset) -> None:
         for element in part:
             name = indent + (element.keyword or element.name)
             if element.VR == "SQ":
-                rows.append((str(element.tag), name, f"{len(element.value)} items"))
+                rows.append((_tag(element.tag), name, output.count(len(element.value), "item")))
                 for item in element.value:
                     add(item, indent + "> ")
             else:
-                rows.append((str(element.tag), name, "" if element.value is None else str(element.value)))
+                text = "" if element.is_empty else str(element.value)
+                rows.append((_tag(element.tag), name, text))
 
     add(dataset, "")
-    output.table("Performed procedure step", ("Tag", "Attribute", "Value"), rows)
+    output.attributes(rows)

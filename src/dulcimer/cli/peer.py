@@ -69,6 +69,10 @@ def ae_title_problem(title: str) -> str:
     return ""
 
 
+class NothingAccepted(Stop):
+    """The peer accepted an association, and nothing of what was proposed for it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Caller:
     """How to call: our AE title, how long to wait, the PDU length to offer."""
@@ -77,13 +81,13 @@ class Caller:
     timeout: float = 30.0
     maximum_pdu: int = 131072
 
-    def associate(self, peer: Peer, contexts: Sequence[Any]) -> Any:
-        """Open an association.
+    def entity(self) -> Any:
+        """Make the application entity that calls.
 
         Raises
         ------
         Stop
-            With :attr:`Exit.NO_ASSOCIATION` and the reason.
+            With :attr:`Exit.USAGE` if our AE title is none.
         """
         from dulcimer import AE
 
@@ -91,11 +95,25 @@ class Caller:
             raise Stop(Exit.USAGE, f"--aet {self.ae_title!r}: {problem}")
         ae = AE(self.ae_title)
         ae.connection_timeout = ae.acse_timeout = ae.dimse_timeout = self.timeout or None
-        association = ae.associate(
+        return ae
+
+    def associate(self, peer: Peer, contexts: Sequence[Any]) -> Any:
+        """Open an association.
+
+        Raises
+        ------
+        Stop
+            With :attr:`Exit.NO_ASSOCIATION` and the reason; a :class:`NothingAccepted` where that is it.
+        """
+        association = self.entity().associate(
             peer.host, peer.port, list(contexts), ae_title=peer.ae_title, max_pdu=self.maximum_pdu
         )
         if not association.is_established:
-            raise Stop(Exit.NO_ASSOCIATION, f"{peer}: {association.failure or 'no association'}")
+            reason = str(association.failure or "no association")
+            # Failures of the connection name its address themselves.
+            named = peer.host in reason
+            kind = NothingAccepted if association.rejected_contexts else Stop
+            raise kind(Exit.NO_ASSOCIATION, reason if named else f"{peer}: {reason}")
         return association
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from dulcimer.data import part10
+from dulcimer.node.domain import attributes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -18,17 +19,28 @@ IMPLICIT_VR_LITTLE_ENDIAN: Final = "1.2.840.10008.1.2"
 EXPLICIT_VR_LITTLE_ENDIAN: Final = "1.2.840.10008.1.2.1"
 EXPLICIT_VR_BIG_ENDIAN: Final = "1.2.840.10008.1.2.2"
 
+_HEAD: Final = 1 << 14
+"""Bytes of a data set in which its SOP Instance UID has to be; what comes before it is short."""
+
 
 @dataclass(frozen=True, slots=True)
 class Sendable:
-    """A file with a composite SOP instance; ``bare`` ones have no Part 10 header."""
+    """A file with a composite SOP instance.
+
+    Attributes
+    ----------
+    size
+        The bytes that travel.
+    offset
+        Where the data set begins; None if that is not known, so that it has to be decoded to be sent.
+    """
 
     path: Path
     sop_class_uid: str
     sop_instance_uid: str
     transfer_syntax_uid: str
     size: int
-    bare: bool = False
+    offset: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,17 +88,34 @@ def look_at(path: Path) -> Sendable | Skipped:
         return Skipped(path, error.strerror or str(error))
     if header.sop_class_uid == MEDIA_STORAGE_DIRECTORY:
         return Skipped(path, "a DICOMDIR is not sent")
-    if not header.sop_class_uid or not header.sop_instance_uid:
-        return _without_header(path, header.transfer_syntax_uid) or Skipped(
-            path, "no SOP class and instance UID"
-        )
+    class_uid, instance_uid = _uids_within(path, header)
     return Sendable(
         path,
-        header.sop_class_uid,
-        header.sop_instance_uid,
+        class_uid or header.sop_class_uid,
+        instance_uid or header.sop_instance_uid,
         header.transfer_syntax_uid,
         header.size - header.data_offset,
+        header.data_offset,
     )
+
+
+def _uids_within(path: Path, header: part10.FileHeader) -> tuple[str, str]:
+    """Return the UIDs in the data set, which the command has to name (PS3.4 B.2.3).
+
+    Those in the header should be the same, and in real files they are not always.
+    """
+    with path.open("rb", buffering=0) as file:
+        file.seek(header.data_offset)
+        head = file.read(_HEAD)
+    whole = header.data_offset + len(head) >= header.size
+    try:
+        values = attributes.read(
+            head, header.transfer_syntax_uid, complete=whole, last=attributes.SOP_INSTANCE_UID
+        )
+    except attributes.Undecodable:
+        return "", ""
+    described = attributes.describe(values or {})
+    return described.sop_class_uid, described.sop_instance_uid
 
 
 def scan(
@@ -105,7 +134,7 @@ def scan(
     return found, skipped
 
 
-def _without_header(path: Path, transfer_syntax_uid: str = "") -> Sendable | None:
+def _without_header(path: Path) -> Sendable | None:
     """See whether pydicom finds the UIDs in a data set whose header is missing or incomplete."""
     from pydicom import dcmread
 
@@ -115,14 +144,16 @@ def _without_header(path: Path, transfer_syntax_uid: str = "") -> Sendable | Non
         )
         class_uid, instance_uid = str(dataset.SOPClassUID), str(dataset.SOPInstanceUID)
         implicit, little = dataset.original_encoding
+        named = str(dataset.file_meta.get("TransferSyntaxUID", ""))
     except Exception:  # whatever pydicom makes of a file that is none of DICOM's
         return None
     if not class_uid or not instance_uid:
         return None
-    if not transfer_syntax_uid:
-        if implicit:
-            transfer_syntax_uid = IMPLICIT_VR_LITTLE_ENDIAN
-        else:
-            transfer_syntax_uid = EXPLICIT_VR_LITTLE_ENDIAN if little else EXPLICIT_VR_BIG_ENDIAN
-    size = path.stat().st_size
-    return Sendable(path, class_uid, instance_uid, transfer_syntax_uid, size, bare=True)
+    if named:
+        syntax = named
+    elif implicit:
+        syntax = IMPLICIT_VR_LITTLE_ENDIAN
+    else:
+        syntax = EXPLICIT_VR_LITTLE_ENDIAN if little else EXPLICIT_VR_BIG_ENDIAN
+    offset = None if len(dataset.file_meta) or dataset.preamble else 0
+    return Sendable(path, class_uid, instance_uid, syntax, path.stat().st_size, offset)

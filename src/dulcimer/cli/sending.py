@@ -8,17 +8,37 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
 from dulcimer.cli.exits import Exit, Stop
+from dulcimer.cli.peer import NothingAccepted
 from dulcimer.cli.plan import FALLBACK, UNCOMPRESSED, Batch, plan
-from dulcimer.cli.scan import Sendable
+from dulcimer.cli.scan import EXPLICIT_VR_BIG_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN, Sendable
+from dulcimer.data.codec import DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN
 from dulcimer.data.convert import reencode
+from dulcimer.data.sources import SMALL_FILE, FileSource
+from dulcimer.ops.requests import request
+from dulcimer.ops.selection import context_for
+from dulcimer.protocol.dimse.elements import (
+    AFFECTED_SOP_CLASS_UID,
+    AFFECTED_SOP_INSTANCE_UID,
+    COMMAND_FIELD,
+    ERROR_COMMENT,
+    MESSAGE_ID,
+    PRIORITY,
+)
+from dulcimer.protocol.dimse.messages import C_STORE_RQ
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
+    from pathlib import Path
     from types import FrameType
 
     from pydicom.dataset import Dataset
 
     from dulcimer.cli.peer import Caller, Peer
+    from dulcimer.ops.effects import Operation
+    from dulcimer.ops.requests import Response
+    from dulcimer.protocol.association.engine import Engine
+    from dulcimer.protocol.dimse.commands import Value
+    from dulcimer.protocol.wire.writer import DataSource
 
 WARNINGS: Final = {
     0xB000: "coercion of data elements",
@@ -107,6 +127,11 @@ class Sender:
         contexts = [build_context(abstract, list(syntaxes)) for abstract, syntaxes in batch.contexts]
         try:
             association = self._caller.associate(self._peer, contexts)
+        except NothingAccepted:
+            # What the next batch proposes is something else.
+            report.failed.extend((file, _not_accepted(file)) for file in batch.files)
+            self._progress(sum(file.size for file in batch.files))
+            return []
         except Stop as stop:
             report.no_association = stop.message
             return batch.files
@@ -134,30 +159,32 @@ class Sender:
     def _send_file(
         self, association: Any, accepted: set[tuple[str, str]], file: Sendable, report: Report
     ) -> None:
-        source: Any = file.path
         own = (file.sop_class_uid, file.transfer_syntax_uid)
+        self._message_id = self._message_id % 65535 + 1
         try:
-            if file.bare or own not in accepted:
-                syntax = file.transfer_syntax_uid if own in accepted else _fallback(accepted, file)
-                if syntax is None:
-                    report.failed.append((file, _not_accepted(file)))
-                    return
-                source = _dataset(file, syntax)
-            self._message_id = self._message_id % 65535 + 1
-            status = association.send_c_store(source, self._message_id)
+            if own in accepted and file.offset is not None:
+                response = association.converse(_as_it_is, file, self._message_id)
+                answer = None if response is None else (response.status, response.command)
+            elif own in accepted or _convertible(accepted, file):
+                status = association.send_c_store(_dataset(file, own in accepted), self._message_id)
+                answer = (status.Status, {ERROR_COMMENT: status.get("ErrorComment")}) if status else None
+            else:
+                report.failed.append((file, _not_accepted(file)))
+                return
         except Exception as error:  # a file that cannot be read or encoded is that file's failure
             report.failed.append((file, f"cannot be sent: {error}"))
             return
-        code = status.get("Status")
-        if code is None:
+        if answer is None:
             report.failed.append((file, f"no answer: {association.failure or 'the association ended'}"))
-        elif code == 0 or code in WARNINGS or code & 0xF000 == 0xB000:
+            return
+        code, command = answer
+        if code == 0 or code in WARNINGS or code & 0xF000 == 0xB000:
             report.sent += 1
             report.bytes += file.size
             if code:
                 report.warnings.append((file, f"{code:04X} {WARNINGS.get(code, 'warning')}"))
         else:
-            comment = status.get("ErrorComment", "")
+            comment = command.get(ERROR_COMMENT)
             report.failed.append((file, f"{code:04X} {failure(code)}" + (f": {comment}" if comment else "")))
 
 
@@ -181,20 +208,60 @@ def exit_code(report: Report) -> Exit:
     return Exit.FAILED if report.failed else Exit.OK
 
 
-def _fallback(accepted: set[tuple[str, str]], file: Sendable) -> str | None:
-    if file.transfer_syntax_uid not in UNCOMPRESSED:
-        return None
-    for syntax in FALLBACK:
-        if (file.sop_class_uid, syntax) in accepted:
-            return syntax
-    return None
+def _as_it_is(engine: Engine, file: Sendable, message_id: int) -> Operation[Response]:
+    """Send the bytes of a file under the UIDs that its data set has (PS3.7 9.1.1)."""
+    assert file.offset is not None
+    context = context_for(
+        engine, file.sop_class_uid, transfer_syntax=file.transfer_syntax_uid, convertible=False
+    )
+    command: dict[int, Value] = {
+        AFFECTED_SOP_CLASS_UID: file.sop_class_uid,
+        COMMAND_FIELD: C_STORE_RQ,
+        MESSAGE_ID: message_id,
+        PRIORITY: 0,
+        AFFECTED_SOP_INSTANCE_UID: file.sop_instance_uid,
+    }
+    # Many deflated data sets lack the byte that makes their length even (PS3.5 A.5), and DCMTK aborts an
+    # association on which a fragment is odd.
+    pad = bool(file.size % 2) and file.transfer_syntax_uid == DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN
+    return (yield from request(engine, context, command, _source(file.path, file.offset, file.size, pad)))
+
+
+def _source(path: Path, offset: int, size: int, pad: bool) -> DataSource:
+    if size > SMALL_FILE:
+        source = FileSource(path, offset, offset + size)
+        return _Padded(source, size) if pad else source
+    with path.open("rb", buffering=0) as file:
+        file.seek(offset)
+        return file.read(size) + (b"\0" if pad else b"")
+
+
+class _Padded:
+    """A data set and one byte more."""
+
+    def __init__(self, source: FileSource, size: int) -> None:
+        self._source = source
+        self._size = size
+
+    def __call__(self, chunk: int) -> Iterator[memoryview]:
+        left = self._size
+        for piece in self._source(chunk):
+            left -= len(piece)
+            yield piece if left else memoryview(bytes(piece) + b"\0")
+
+
+def _convertible(accepted: set[tuple[str, str]], file: Sendable) -> bool:
+    return file.transfer_syntax_uid in UNCOMPRESSED and any(
+        (file.sop_class_uid, syntax) in accepted for syntax in FALLBACK
+    )
 
 
 def _not_accepted(file: Sendable) -> str:
     return f"not accepted: SOP class {file.sop_class_uid} in transfer syntax {file.transfer_syntax_uid}"
 
 
-def _dataset(file: Sendable, transfer_syntax_uid: str) -> Dataset:
+def _dataset(file: Sendable, own: bool) -> Dataset:
+    """Decode a file to be sent in its own transfer syntax, or in another one."""
     from pydicom import dcmread
     from pydicom.dataset import FileMetaDataset
     from pydicom.uid import UID
@@ -203,5 +270,8 @@ def _dataset(file: Sendable, transfer_syntax_uid: str) -> Dataset:
     if not getattr(dataset, "file_meta", None):
         dataset.file_meta = FileMetaDataset()
     dataset.file_meta.TransferSyntaxUID = UID(file.transfer_syntax_uid)
-    reencode(dataset, transfer_syntax_uid)
+    if not own and file.transfer_syntax_uid == EXPLICIT_VR_BIG_ENDIAN:
+        reencode(dataset, EXPLICIT_VR_LITTLE_ENDIAN)
+        # No value is left as it was read.
+        dataset.set_original_encoding(False, True)
     return dataset

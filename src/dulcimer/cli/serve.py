@@ -99,8 +99,8 @@ def serve(
 
     Prints one line when it listens. SIGTERM and Ctrl-C finish what is running and refuse what is new.
 
-    Every option is also an environment variable, DULCIMER_PORT for --port. A flag wins over a variable, that over
-    the file of --config.
+    Every option is also an environment variable, DULCIMER_PORT for --port. A flag wins over a variable,
+    that over the file of --config.
     """
     given = {name: value for name, value in locals().items() if name not in {"config", "json"}}
 
@@ -143,6 +143,7 @@ def serve(
 
 def needs_extra(error: ModuleNotFoundError) -> Stop:
     """Say how to install what is missing; a missing module of our own is a fault and raised as it is."""
-    if (error.name or "").startswith("dulcimer"):
+    package = (error.name or "").partition(".")[0]
+    if package == "dulcimer":
         raise error
-    return Stop(Exit.USAGE, f"{error.name} is missing; install it with: pip install 'dulcimer[node]'")
+    return Stop(Exit.USAGE, f"{package} is missing; install it with: pip install 'dulcimer[node]'")

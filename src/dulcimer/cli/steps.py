@@ -6,9 +6,11 @@ from copy import deepcopy
 from typing import TYPE_CHECKING, Final
 
 from pydicom import dcmread
+from pydicom.config import RAISE
 from pydicom.datadict import dictionary_VR, tag_for_keyword
 from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
+from pydicom.valuerep import validate_value
 
 from dulcimer.services import mpps
 
@@ -25,6 +27,14 @@ _SCHEDULED: Final = (
     "RequestedProcedureDescription",
 )
 _SCHEDULED_STEP: Final = ("ScheduledProcedureStepID", "ScheduledProcedureStepDescription")
+_TYPICAL: Final = (
+    *_PATIENT,
+    "StudyInstanceUID",
+    "SOPInstanceUID",
+    "ScheduledProcedureStepSequence",
+    "ScheduledStepAttributesSequence",
+    "PerformedProcedureStepStatus",
+)
 _COMMON: Final = ("SpecificCharacterSet", "Modality", "StudyID")
 _IMAGE_CLASSES_WITHOUT_PIXELS: Final = (
     "1.2.840.10008.5.1.4.1.1.11.",  # presentation states
@@ -50,10 +60,12 @@ def read(path: Path) -> Dataset:
             raise Unusable(f"{path} is not in the DICOM JSON model: {error}") from None
     try:
         dataset = dcmread(path, stop_before_pixels=True, force=True)
-        if not len(dataset):
-            raise Unusable(f"{path} holds no data set")
+        recognized = any(keyword in dataset for keyword in _TYPICAL)
     except (InvalidDicomError, OSError, ValueError, KeyError, NotImplementedError) as error:
         raise Unusable(f"{path} is no DICOM file: {error}") from None
+    if not recognized:
+        # pydicom makes elements of any bytes.
+        raise Unusable(f"{path} is no DICOM file with a step, an image or a worklist item")
     return dataset
 
 
@@ -174,7 +186,7 @@ def assign(dataset: Dataset, keyword: str, value: str) -> None:
     if tag is None:
         raise Unusable(f"there is no attribute {keyword!r}; names are written as in PatientID")
     vr = dictionary_VR(tag)
-    if vr in {"SQ", "OB", "OW", "OF", "OD", "OL", "OV", "UN", "AT"}:
+    if vr.startswith("O") or vr in {"SQ", "UN", "AT"}:
         raise Unusable(f"{keyword} cannot be given as text; put it in a JSON or DICOM file")
     try:
         if vr in {"US", "SS", "UL", "SL", "UV", "SV"}:
@@ -182,6 +194,8 @@ def assign(dataset: Dataset, keyword: str, value: str) -> None:
         elif vr in {"FL", "FD"}:
             setattr(dataset, keyword, float(value))
         else:
+            for part in value.split("\\"):
+                validate_value(vr, part, RAISE)
             setattr(dataset, keyword, value)
     except ValueError as error:
         raise Unusable(f"{keyword}: {error}") from None

@@ -73,17 +73,18 @@ def _print(target: Peer, report: Report, skipped: list[Skipped]) -> None:
     rate = report.bytes / report.seconds if report.seconds > 0 else 0.0
     total = report.sent + len(report.failed) + report.unsent
     output.line(
-        f"sent {report.sent} of {total} files ({size(report.bytes)}) to {target} "
+        f"sent {report.sent} of {output.count(total, 'file')} ({size(report.bytes)}) to {target} "
         f"in {report.seconds:.1f} s ({size(int(rate))}/s)"
     )
     _print_reasons("sent with a warning", ((file.path, reason) for file, reason in report.warnings))
     _print_reasons("failed", ((file.path, reason) for file, reason in report.failed))
-    _print_reasons("not sent, no DICOM object", ((item.path, item.reason) for item in skipped))
+    _print_reasons("skipped", ((item.path, item.reason) for item in skipped))
     if report.no_association:
         output.note(f"dulcimer: {report.no_association}")
     if report.unsent:
         why = "interrupted" if report.interrupted else "no association"
-        output.line(f"{report.unsent} files were not sent: {why}")
+        verb = "was" if report.unsent == 1 else "were"
+        output.line(f"{output.count(report.unsent, 'file')} {verb} not sent: {why}")
 
 
 def _print_reasons(what: str, items: Iterable[tuple[Path, str]]) -> None:

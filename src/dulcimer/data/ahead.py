@@ -86,7 +86,7 @@ class Ahead(Generic[T]):
                     full = len(self._made) >= KEPT and not self._closed
                     if full and not self._changed.wait(REST) and before == self._taken:
                         return
-        except OSError:
+        except Exception:
             # Who takes one next makes it himself, and is told then.
             return
         finally:

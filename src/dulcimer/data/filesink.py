@@ -97,7 +97,10 @@ class NewFile:
         self._name = name
 
     def publish(self, path: str) -> None:
-        """Give the file its name, in place of a file that has it, and close it."""
+        """Give the file its name, in place of a file that has it, and close it.
+
+        If that fails, nothing is left of it.
+        """
         try:
             if self._name is None:
                 unnamed = f"/proc/self/fd/{self.descriptor}"
@@ -105,23 +108,36 @@ class NewFile:
                     _link(unnamed, path)
                     return
                 except FileExistsError:
-                    self._name = f"{path}.{os.urandom(4).hex()}.part"
+                    self._name = _temporary(os.path.dirname(path))
                     _link(unnamed, self._name)
+            # First, since some file systems tell only then that there was no room.
+            self._close()
             os.replace(self._name, path)
+        except BaseException:
+            self._remove()
+            raise
         finally:
             self._close()
 
     def discard(self) -> None:
         """Close and remove the file."""
-        self._close()
+        with suppress(OSError):
+            self._close()
+        self._remove()
+
+    def _remove(self) -> None:
         if self._name is not None:
-            with suppress(FileNotFoundError):
+            with suppress(OSError):
                 Path(self._name).unlink()
 
     def _close(self) -> None:
         descriptor, self.descriptor = self.descriptor, -1
         if descriptor >= 0:
             os.close(descriptor)
+
+
+def _temporary(folder: str) -> str:
+    return os.path.join(folder, f".{os.urandom(8).hex()}.part")
 
 
 def _link(unnamed: str, path: str) -> None:
@@ -137,7 +153,7 @@ def make_file(folder: str) -> NewFile:
         except OSError as error:
             if error.errno not in _NO_UNNAMED_FILES:
                 raise
-    name = os.path.join(folder, f".{os.urandom(8).hex()}.part")
+    name = _temporary(folder)
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _CLOSE_ON_EXEC
     return NewFile(os.open(name, flags, 0o644), name)
 
@@ -146,26 +162,25 @@ class NewFiles:
     """New files for the folders that a server receives into, made ahead where that takes long."""
 
     def __init__(self) -> None:
-        self._folder = ""
-        self._ahead: Ahead[NewFile] | None = None
+        self._ahead: tuple[str, Ahead[NewFile]] | None = None
         self._lock = Lock()
 
     def take(self, folder: str) -> NewFile:
         """Return a new file in a folder."""
+        # One variable for both: a folder must not get another one's file, which may be on another disk.
         ahead = self._ahead
-        if ahead is None or folder != self._folder:
+        if ahead is None or folder != ahead[0]:
             with self._lock:
                 if self._ahead is not None:
-                    self._ahead.close()
-                ahead = self._ahead = Ahead(partial(make_file, folder), NewFile.discard)
-                self._folder = folder
-        return ahead.take()
+                    self._ahead[1].close()
+                ahead = self._ahead = folder, Ahead(partial(make_file, folder), NewFile.discard)
+        return ahead[1].take()
 
     def close(self) -> None:
         """Give up what was made ahead."""
         with self._lock:
             if self._ahead is not None:
-                self._ahead.close()
+                self._ahead[1].close()
                 self._ahead = None
 
 

@@ -49,6 +49,9 @@ def file_source(path: Path, offset: int, size: int) -> FileSource | bytes:
     """Return the data set of a file as something that can be sent."""
     if size - offset > SMALL_FILE:
         return FileSource(path, offset, size)
-    with path.open("rb", buffering=0) as file:
+    with path.open("rb") as file:
         file.seek(offset)
-        return file.read(size - offset)
+        data = file.read(size - offset)
+    if len(data) < size - offset:
+        raise OSError(f"{path} became {size - offset - len(data)} bytes shorter")
+    return data

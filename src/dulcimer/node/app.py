@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import errno
 import logging
+import os
 import resource
 import signal
 import socket
-from dataclasses import asdict
-from threading import Event
-from typing import TYPE_CHECKING, Any, Final
+from threading import Thread
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from sqlalchemy.exc import DatabaseError
 
@@ -70,7 +70,7 @@ class Node:
             store = ObjectStore(self._folder, config.durability)
             archive = Archive(store, self._index)
             recover(store, self._index, archive, self._folder.unclean_since)
-            self._index.settle()
+            self._index.wait_until_written()
             handlers = Handlers(
                 store,
                 archive,
@@ -102,7 +102,8 @@ class Node:
         Returns False if associations had to be aborted.
         """
         finished = bool(self._server.drain(self.config.drain_timeout if timeout is None else timeout))
-        self._close_data(clean=True)
+        # Who was cut off may have been between the file and the index.
+        self._close_data(clean=finished)
         return finished
 
     def kill(self) -> None:
@@ -145,43 +146,75 @@ class Node:
 def run(config: Config, announce: Callable[[str, str, int], None]) -> bool:
     """Serve until SIGTERM or Ctrl-C; a second signal aborts what is still running.
 
-    ``announce`` is given one line, host and port once the node is really listening. Returns False if associations were
-    aborted.
+    ``announce`` is given one line, host and port once the node is really listening. Returns False if
+    associations were aborted.
     """
     _raise_descriptor_limit()
     node = Node(config)
-    asked, insisted = Event(), Event()
-
-    def on_signal(_number: int, _frame: object) -> None:
-        if not asked.is_set():
-            asked.set()
-        elif not insisted.is_set():
-            insisted.set()
-            node.kill()
-
-    former = {number: signal.signal(number, on_signal) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
+    with _Signals() as signals:
         host, port = node.address
         shown = f"[{host}]" if ":" in host else host
-        announce(f"listening on {shown}:{port} as {config.aet}, storing in {config.data}", host, port)
-        asked.wait()
+        try:
+            announce(f"listening on {shown}:{port} as {config.aet}, storing in {config.data}", host, port)
+        except BaseException:
+            node.stop(0.0)
+            raise
+        signals.wait()
+        signals.on_next(node.kill)
         if count := node.active_associations:
-            _log.info("stopping: waiting for %d associations to end", count)
+            what = "1 association" if count == 1 else f"{count} associations"
+            _log.info("stopping: waiting for %s to end; once more ends it at once", what)
         finished = node.stop()
-        _log.log(logging.INFO if finished else logging.WARNING, "stopped%s", _manner(finished))
-        return finished
-    finally:
-        for number, handler in former.items():
+    if finished:
+        _log.info("stopped")
+    else:
+        _log.warning("stopped after aborting associations that did not end")
+    return finished
+
+
+class _Signals:
+    """SIGTERM and Ctrl-C as something to wait for.
+
+    A handler may interrupt this program anywhere, also where it holds a lock, so it must not do a thing: all
+    that happens is that the interpreter writes a byte into a pipe.
+    """
+
+    def __enter__(self) -> Self:
+        self._reader, self._writer = os.pipe()
+        os.set_blocking(self._writer, False)
+        self._over = False
+        self._thread: Thread | None = None
+        self._former_descriptor = signal.set_wakeup_fd(self._writer)
+        self._former = {
+            number: signal.signal(number, lambda *_: None) for number in (signal.SIGTERM, signal.SIGINT)
+        }
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        for number, handler in self._former.items():
             signal.signal(number, handler)
+        signal.set_wakeup_fd(self._former_descriptor)
+        self._over = True
+        if self._thread is not None:
+            os.write(self._writer, b"\0")
+            self._thread.join()
+        os.close(self._reader)
+        os.close(self._writer)
 
+    def wait(self) -> None:
+        """Wait for a signal."""
+        os.read(self._reader, 1)
 
-def _manner(finished: bool) -> str:
-    return "" if finished else " after aborting associations that did not end"
+    def on_next(self, act: Callable[[], object]) -> None:
+        """Have something done, by a thread of its own, at the next signal."""
 
+        def run() -> None:
+            self.wait()
+            if not self._over:
+                act()
 
-def describe(config: Config) -> dict[str, object]:
-    """Return the configuration as plain values."""
-    return {name: str(value) if name == "data" else value for name, value in asdict(config).items()}
+        self._thread = Thread(target=run, name="second-signal", daemon=True)
+        self._thread.start()
 
 
 def _open_database(folder: DataFolder, config: Config) -> Database:

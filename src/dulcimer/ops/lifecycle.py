@@ -84,7 +84,8 @@ def serve(engine: Engine, respond: Respond) -> Operation[None]:
 
 def attend(engine: Engine, respond: Respond) -> Operation[None]:
     """Serve what has arrived on an idle association and return when it is idle again."""
-    yield WAIT
+    if not (engine.requests or engine.release_requested):
+        yield WAIT
     while not engine.ended:
         if engine.requests:
             yield from provide(engine, engine.requests.popleft(), respond)

@@ -16,6 +16,7 @@ from dulcimer.ops.effects import Call, Operation
 from dulcimer.protocol.association.contexts import Context
 from dulcimer.protocol.dimse import elements as e
 from dulcimer.protocol.dimse import messages as m
+from dulcimer.protocol.ul.states import State
 from dulcimer.services import tables
 from dulcimer.services.registry import service_for
 from dulcimer.services.statuses import FAILURE, SUCCESS, WARNING
@@ -72,6 +73,9 @@ _STATUS_FIELDS: Final = {
         )
     )
 }
+_ANSWERING: Final = frozenset({State.STA6, State.STA8})
+"""The states in which P-DATA can be sent (PS3.8 Table 9-10, Evt9)."""
+
 _AFFECTED_INSTANCE: Final = Tag(0x00001000)
 _LONGEST_COMMENT: Final = 64
 _NO_DATASET: Final = frozenset({m.C_STORE_RQ, m.C_ECHO_RQ, m.N_DELETE_RQ})
@@ -94,8 +98,11 @@ def provide(engine: Engine, message: Message, respond: Respond) -> Operation[Non
     """Have a request answered by the user's code and send the response.
 
     Whatever that code does, the association lives on. It does not where the request has no place on its
-    context: that is answered with A-ABORT.
+    context: that is answered with A-ABORT. What comes while our own release is under way (AR-6) can be
+    answered no more and is dropped: the peer knows that it had no answer.
     """
+    if engine.state not in _ANSWERING:
+        return
     command = message.command
     field = command[e.COMMAND_FIELD]
     assert isinstance(field, int)
@@ -129,10 +136,15 @@ def provide(engine: Engine, message: Message, respond: Respond) -> Operation[Non
             answer = _from_exception(field, operation, error)
         else:
             answer = _from_result(field, operation, result, service.statuses)
-    if engine.ended:
+    if engine.state not in _ANSWERING:
         return
-    response, data = _encoded(answer, command, field, context)
-    engine.send_message(context.id, response, data, engine.now)
+    try:
+        response, data = _encoded(answer, command, field, context)
+        engine.send_message(context.id, response, data, engine.now)
+    except Exception as error:
+        # A status of more than 16 bits, tags that are none: the peer is answered all the same.
+        _LOGGER.error("The answer of the handler for %s cannot be sent", operation, exc_info=error)
+        engine.send_message(context.id, _bare(command, field, context), None, engine.now)
 
 
 def _refused_unread(message: Message, request: m.MessageType) -> Answer | None:
@@ -174,7 +186,7 @@ def _from_exception(field: int, operation: str, error: Exception) -> Answer:
 def _from_refusal(error: Refused) -> Answer:
     fields: dict[int, Value] = {}
     if error.comment:
-        fields[e.ERROR_COMMENT] = _comment(error.comment)
+        fields[e.ERROR_COMMENT] = _comment(str(error.comment))
     if error.error_id is not None:
         fields[e.ERROR_ID] = error.error_id
     if error.attributes:
@@ -189,7 +201,7 @@ def _from_result(field: int, operation: str, result: Any, statuses: Statuses) ->
     if field not in _NO_DATASET:
         try:
             result, dataset = result
-        except (TypeError, ValueError):
+        except Exception:
             _LOGGER.error("The handler for %s gave no pair of status and data set", operation)
             return Answer(PROCESSING_FAILURE)
     fields: Mapping[int, Value] = {}
@@ -197,8 +209,12 @@ def _from_result(field: int, operation: str, result: Any, statuses: Statuses) ->
         if "Status" not in result:
             _LOGGER.error("The handler for %s gave a status data set without (0000,0900) Status", operation)
             return Answer(NO_STATUS)
-        status = int(result.Status)
-        fields = _fields(result, operation)
+        try:
+            status = int(result.Status)
+            fields = _fields(result, operation)
+        except Exception as error:
+            _LOGGER.error("The handler for %s gave a status that is none", operation, exc_info=error)
+            return Answer(INVALID_STATUS)
     elif isinstance(result, int):
         status = int(result)
     else:
@@ -283,6 +299,16 @@ def _encoded(
         command[e.STATUS] = PROCESSING_FAILURE
         command[e.ERROR_COMMENT] = "The response's data set cannot be encoded"
         return command, None
+
+
+def _bare(request: Mapping[int, Value], field: int, context: Context) -> dict[int, Value]:
+    """Return a response of nothing but what it must have."""
+    return {
+        e.AFFECTED_SOP_CLASS_UID: context.abstract_syntax,
+        e.COMMAND_FIELD: field | 0x8000,
+        e.MESSAGE_ID_BEING_RESPONDED_TO: request[e.MESSAGE_ID],
+        e.STATUS: _HANDLER_RAISED.get(field, PROCESSING_FAILURE),
+    }
 
 
 def _made_up_instance(dataset: Dataset | None) -> tuple[str, Dataset | None]:

@@ -18,6 +18,7 @@ from threading import Condition, Lock, get_ident
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
+from dulcimer.errors import LocalProtocolError
 from dulcimer.ops import lifecycle
 from dulcimer.ops.effects import WAIT, Operation, Wait
 from dulcimer.ops.provide import provide
@@ -94,6 +95,8 @@ class Driver:
         self._resident = True
         self._resting = False
         self._rest_is_due = False
+        self._filling = 0
+        self._abort_is_due: tuple[int, int] | None = None
         self._closed = False
         self._told_end = False
         self._told_close = False
@@ -106,6 +109,8 @@ class Driver:
 
     def run(self, operation: Operation[T]) -> T:
         """Run a conversation with the calling thread and return its result."""
+        if self._filling == get_ident():
+            raise LocalProtocolError("the association cannot be used while a sink is opened or filled")
         with self._lock:
             self._enter()
             try:
@@ -122,23 +127,35 @@ class Driver:
         """Be the thread of an acceptor's association, from the request to the end of the connection."""
         self._owner = get_ident()
         engine = self.engine
-        engine.connected(monotonic())
-        if self.run(lifecycle.accept(engine, decide)):
-            established()
-            self.run(lifecycle.serve(engine, self._user.respond))
-        else:
-            self.run(lifecycle.leave(engine))
+        try:
+            if self.run(lifecycle.accept(engine, decide)):
+                established()
+                self.run(lifecycle.serve(engine, self._user.respond))
+            else:
+                self.run(lifecycle.leave(engine))
+        except BaseException:
+            # A fault, or a handler's SystemExit: nobody else would close the connection and tell of it.
+            _LOGGER.exception("An association is aborted")
+            self.kill()
 
     def abort(self, source: int = 0, reason: int = 0) -> None:
         """Abort the association, whatever other threads are doing with it."""
-        self.run(self._abort(source, reason))
+        if self._filling == get_ident():
+            self._abort_is_due = source, reason
+        else:
+            self.run(self._abort(source, reason))
 
     def kill(self) -> None:
         """Abort and close the transport connection without waiting for anything."""
+        if self._filling == get_ident():
+            self._abort_is_due = 0, 0
+            return
         with self._lock:
             self.engine.abort(monotonic())
-            with suppress(OSError):
-                self._transport.send_some(self.engine.data_to_send(monotonic()))
+            if not self._flushing:
+                # In the middle of what another thread is sending, an A-ABORT would be taken for a part of it.
+                with suppress(OSError):
+                    self._transport.send_some(self.engine.data_to_send(monotonic()))
             if not self._closed:
                 self.engine.eof(monotonic())
                 self._close()
@@ -148,6 +165,17 @@ class Driver:
         self.engine.abort(self.engine.now, source, reason)
         return
         yield WAIT  # a conversation that waits for nothing
+
+    def reconsider(self) -> None:
+        """Take note that the engine's timeouts are other ones."""
+        if self._filling == get_ident():
+            return
+        with self._lock:
+            if self._resting:
+                self._enter()
+                self._leave()
+            elif self._followers:
+                self._changed.notify_all()
 
     @property
     def idle(self) -> bool:
@@ -163,13 +191,22 @@ class Driver:
             self._rest_is_due = False
             if self._active or self._closed:
                 return False, None
-            if self._transport.pending:
-                self._resting = True
+            self._resting = True
+            if self._has_work:
                 return True, 0.0
             self.engine.release_memory()
             self._resident = False
-            self._resting = True
             return True, self.engine.next_deadline()
+
+    def overdue(self, now: float) -> bool:
+        """Tell whether a timeout has passed, or there is something to do that no selector tells of."""
+        deadline = self.engine.next_deadline()
+        return self._has_work or (deadline is not None and deadline <= now)
+
+    @property
+    def _has_work(self) -> bool:
+        """Whether something that the peer sent is here already."""
+        return self._transport.pending or bool(self.engine.requests) or self.engine.release_requested
 
     def wake_up(self) -> None:
         """Serve what the peer of an idle association sent."""
@@ -196,7 +233,9 @@ class Driver:
         engine = self.engine
         if engine.close_transport:
             self._close()
-        elif engine.ended and self._reading:
+        elif engine.ended and not engine.released and (self._reading or self._flushing):
+            # Who is blocked in a receive or a send has to see that there is less time now. After a release
+            # it is the peer that closes: our answer may still be on its way, and this would cut it off.
             self._transport.wake()
         if self._followers:
             self._changed.notify_all()
@@ -225,9 +264,15 @@ class Driver:
                     self._depth -= 1
                 self.engine.now = monotonic()
         except StopIteration as stop:
-            self._flush()
             result: T = stop.value
             return result
+        except BaseException:
+            # Now and with the lock held, not when the traceback is forgotten.
+            operation.close()
+            raise
+        finally:
+            # Also when it ends with an exception: there is an A-ABORT to send.
+            self._flush()
 
     def _step(self) -> None:
         engine = self.engine
@@ -269,9 +314,8 @@ class Driver:
         engine, transport = self.engine, self._transport
         deadline = engine.next_deadline() if waiting else 0.0
         timeout = None if deadline is None else deadline - monotonic()
-        nap = (
-            self._resident and waiting and (timeout is None or timeout > IDLE_AFTER) and not engine.receiving
-        )
+        # One bound for nearly all receives: to set another one takes a system call.
+        nap = self._resident and waiting and (timeout is None or timeout > IDLE_AFTER)
         view = engine.get_buffer()
         self._reading = True
         self._lock.release()
@@ -286,7 +330,7 @@ class Driver:
         now = monotonic()
         if count > 0:
             self._resident = True
-            engine.buffer_updated(count, now)
+            self._feed(count, now)
             if engine.receiving:
                 # The rest may wait for the acknowledgement of what is here (Nagle's algorithm).
                 transport.quick_ack()
@@ -301,6 +345,17 @@ class Driver:
         if self._followers:
             self._changed.notify_all()
 
+    def _feed(self, count: int, now: float) -> None:
+        # The engine opens and fills sinks, which is the user's code: it runs with the lock held.
+        self._filling = get_ident()
+        try:
+            self.engine.buffer_updated(count, now)
+        finally:
+            self._filling = 0
+        if self._abort_is_due is not None:
+            due, self._abort_is_due = self._abort_is_due, None
+            self.engine.abort(now, *due)
+
     def _follow(self) -> None:
         engine = self.engine
         deadline = engine.next_deadline()
@@ -311,7 +366,7 @@ class Driver:
             self._followers -= 1
         if not told:
             engine.handle_timeout(monotonic())
-            if engine.ended and self._reading:
+            if engine.ended and (self._reading or self._flushing):
                 self._flush()
                 self._transport.wake()
 
@@ -320,16 +375,12 @@ class Driver:
             # The thread that is at it takes ours along.
             return
         engine = self.engine
-        batch = engine.data_to_send(monotonic())
-        if not batch:
-            return
-        self._flushing = True
         whole = False
+        self._flushing = True
         try:
-            while batch:
+            while batch := engine.data_to_send(monotonic()):
                 if not self._send(batch):
                     break
-                batch = engine.data_to_send(monotonic())
             whole = True
         except OSError as error:
             whole = True
@@ -337,8 +388,8 @@ class Driver:
         finally:
             self._flushing = False
             if not whole:
-                # Interrupted in the middle of a PDU: nothing that follows would be understood.
-                self._lost("sending was interrupted")
+                # Interrupted, perhaps in the middle of a PDU: nothing that follows would be understood.
+                engine.eof(monotonic(), "sending was interrupted")
 
     def _send(self, batch: list[Buffer]) -> bool:
         """Send all of a batch; return False if the connection is of no use any more."""
@@ -351,16 +402,20 @@ class Driver:
             deadline = engine.next_deadline() if engine.ended else None if limit is None else stalled + limit
             self._lock.release()
             try:
-                readable, writable = transport.wait_writable(None if deadline is None else deadline - now)
+                # Once the association has ended, what comes is of no interest; and wake() makes the socket
+                # readable for good.
+                readable, writable = transport.wait_writable(
+                    None if deadline is None else deadline - now, not engine.ended
+                )
             finally:
                 self._lock.acquire()
             if writable:
                 stalled = None
+            elif engine.ended:
+                engine.handle_timeout(monotonic())
             elif readable:
                 if not self._reading:
                     self._read(waiting=False)
-            elif engine.ended:
-                engine.handle_timeout(monotonic())
             else:
                 engine.write_stalled(monotonic(), limit or 0.0)
             if engine.close_transport:
@@ -373,7 +428,7 @@ class Driver:
         if not self._reading:
             with suppress(OSError):
                 while (count := self._transport.receive(engine.get_buffer(), 0.0)) > 0:
-                    engine.buffer_updated(count, monotonic())
+                    self._feed(count, monotonic())
         engine.eof(monotonic(), reason)
 
     def _close(self) -> None:
@@ -381,13 +436,16 @@ class Driver:
             return
         if self._reading or self._flushing:
             # Its descriptor is in use: whoever uses it closes it.
-            self._transport.wake()
+            self._transport.cut()
             return
         self._closed = True
         if self._watcher is not None:
             self._watcher.take_back(self)
         self.engine.release_memory()
         self._transport.close()
+        if not self.engine.ended:
+            # Nobody had requested anything: there was nothing to abort (Sta2).
+            self.engine.eof(monotonic())
         self._changed.notify_all()
 
     def _tell(self) -> None:

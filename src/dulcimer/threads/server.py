@@ -8,8 +8,8 @@ import logging
 import socket
 import ssl
 import sys
-from collections.abc import Callable, Sequence
-from threading import Condition, Event, Thread
+from collections.abc import Callable, Iterator, Sequence
+from threading import Condition, Event, Thread, get_ident
 from time import monotonic
 from typing import Any, Final, Protocol
 
@@ -22,10 +22,12 @@ BACKLOG: Final = 512
 _PAUSE: Final = 0.1
 _MOST_WAITING: Final = 4
 _DRAIN_STEP: Final = 1.0
+_CUT_OFF_STEP: Final = 0.2
 _END: Final = 5.0
 _INHERITED: Final = sys.platform == "linux"
 """Whether accepted sockets have the options of the listening one."""
-_OUT_OF_ROOM: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+_OF_THE_PEER: Final = frozenset({errno.ECONNABORTED, errno.EPROTO, errno.EPERM})
+"""What ``accept`` says when the connection was gone again, or is not wanted by a firewall."""
 
 
 class Served(Protocol):
@@ -115,7 +117,8 @@ class Listener:
         self._handshake_timeout = handshake_timeout
         self._stopped = Event()
         self._waiting = 0
-        self._serving = 0
+        self._serving: set[int] = set()
+        self._handshakes: set[socket.socket] = set()
         self._changed = Condition()
 
     def run(self) -> None:
@@ -129,17 +132,19 @@ class Listener:
         if self._stopped.is_set():
             return
         self._stopped.set()
-        with contextlib.suppress(OSError):
-            # Wakes the threads that wait in accept; peers that come from now on are refused.
-            self.socket.shutdown(socket.SHUT_RDWR)
+        # Wakes the threads that wait in accept; peers that come from now on are refused.
+        _cut(self.socket)
         with self._changed:
+            for handshake in self._handshakes:
+                _cut(handshake)
             self._changed.wait_for(lambda: not self._waiting, _END)
         self.socket.close()
 
     def wait(self, timeout: float | None) -> bool:
-        """Wait until no connection is left; return whether that is so."""
+        """Wait until no connection is left but the calling thread's own; return whether that is so."""
+        own = {get_ident()}
         with self._changed:
-            return self._changed.wait_for(lambda: not self._serving, timeout)
+            return self._changed.wait_for(lambda: self._serving <= own, timeout)
 
     def _start_another(self) -> None:
         self._waiting += 1
@@ -156,10 +161,10 @@ class Listener:
                 continue
             sock, address = accepted
             with self._changed:
-                taken = self._room(self._serving)
+                taken = self._room(len(self._serving))
                 if taken:
                     self._waiting -= 1
-                    self._serving += 1
+                    self._serving.add(get_ident())
                     if not self._waiting and not self._stopped.is_set():
                         self._start_another()
             if not taken:
@@ -168,7 +173,7 @@ class Listener:
                 continue
             self._begin(sock, address)
             with self._changed:
-                self._serving -= 1
+                self._serving.discard(get_ident())
                 self._changed.notify_all()
                 if self._waiting >= _MOST_WAITING:
                     return
@@ -181,19 +186,22 @@ class Listener:
         try:
             return self.socket.accept()
         except OSError as error:
-            if error.errno in _OUT_OF_ROOM and not self._stopped.is_set():
+            # Such as no descriptor to be had. Nothing says that the next time goes better.
+            if error.errno not in _OF_THE_PEER and not self._stopped.is_set():
                 _LOGGER.error("no connection can be accepted: %s", error.strerror)
                 self._stopped.wait(_PAUSE)
             return None
 
     def _begin(self, sock: socket.socket, address: Any) -> None:
+        transport: Transport | None = None
         try:
             transport = self._transport(sock, address)
             if transport is not None:
                 self._serve(transport, address)
-        except Exception:
+        except BaseException:  # a handler's SystemExit, too: it has no business with this thread
             _LOGGER.exception("the connection of %s:%s ended with a fault", *address[:2])
-            sock.close()
+            # That of TLS has taken the socket's descriptor over.
+            (transport or sock).close()
 
     def _transport(self, sock: socket.socket, address: Any) -> Transport | None:
         if not _INHERITED:
@@ -202,12 +210,34 @@ class Listener:
         if context is None:
             return transports.PlainTransport(sock)
         try:
-            return transports.start_tls(sock, context, server_side=True, timeout=self._handshake_timeout())
+            with self._stoppable(sock):
+                return transports.start_tls(
+                    sock, context, server_side=True, timeout=self._handshake_timeout()
+                )
         except OSError as error:
             reason = getattr(error, "reason", None) or error.strerror or error
             _LOGGER.warning("%s:%s: no TLS: %s", *address[:2], reason)
             sock.close()
             return None
+
+    @contextlib.contextmanager
+    def _stoppable(self, sock: socket.socket) -> Iterator[None]:
+        # A descriptor of our own: that of the socket may be closed, and be another one's, at any moment.
+        with sock.dup() as handle:
+            with self._changed:
+                self._handshakes.add(handle)
+                if self._stopped.is_set():
+                    _cut(handle)
+            try:
+                yield
+            finally:
+                with self._changed:
+                    self._handshakes.discard(handle)
+
+
+def _cut(sock: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        sock.shutdown(socket.SHUT_RDWR)
 
 
 def drain(listener: Listener, associations: Callable[[], Sequence[Served]], timeout: float | None) -> bool:
@@ -218,7 +248,8 @@ def drain(listener: Listener, associations: Callable[[], Sequence[Served]], time
     listener.stop()
     deadline = None if timeout is None else monotonic() + timeout
     resting: set[int] = set()
-    while associations():
+    # Until no connection is left: one that is in its TLS handshake is no association yet.
+    while not listener.wait(0.0):
         if deadline is not None and monotonic() >= deadline:
             break
         idle = set()
@@ -231,8 +262,18 @@ def drain(listener: Listener, associations: Callable[[], Sequence[Served]], time
         resting = idle
         left = None if deadline is None else deadline - monotonic()
         listener.wait(_DRAIN_STEP if left is None else max(min(_DRAIN_STEP, left), 0.0))
-    cut_off = associations()
-    for association in cut_off:
-        association.abort()
-    listener.wait(_END)
-    return not cut_off
+    finished = listener.wait(0.0)
+    cut_off(listener, associations)
+    return finished
+
+
+def cut_off(listener: Listener, associations: Callable[[], Sequence[Served]]) -> None:
+    """Abort all associations of a listener that was stopped, and wait until their threads are done."""
+    deadline = monotonic() + _END
+    while True:
+        for association in associations():
+            association.abort()
+        left = deadline - monotonic()
+        # Again: the last one that was accepted may not have been an association yet.
+        if listener.wait(min(_CUT_OFF_STEP, max(left, 0.0))) or left <= 0:
+            return

@@ -43,8 +43,8 @@ class Transport(Protocol):
         If not, call again with the same list once :meth:`wait_writable` says so.
         """
 
-    def wait_writable(self, timeout: float | None) -> tuple[bool, bool]:
-        """Wait until something can be sent or received; return (readable, writable)."""
+    def wait_writable(self, timeout: float | None, reading: bool = True) -> tuple[bool, bool]:
+        """Wait until something can be sent, or received if ``reading``; return (readable, writable)."""
 
     def quick_ack(self) -> None:
         """Acknowledge at once what was received: a peer with Nagle's algorithm waits for that."""
@@ -56,7 +56,10 @@ class Transport(Protocol):
     def fileno(self) -> int: ...
 
     def wake(self) -> None:
-        """Make a thread that is blocked in :meth:`receive` return."""
+        """Make a thread return that waits for input; nothing more will be received."""
+
+    def cut(self) -> None:
+        """Make every thread return that waits here; the connection is of no use any more."""
 
     def close(self) -> None: ...
 
@@ -64,7 +67,6 @@ class Transport(Protocol):
 class _Base:
     def __init__(self, sock: socket.socket) -> None:
         self._socket = sock
-        self._poll: select.poll | None = None
 
     def fileno(self) -> int:
         return self._socket.fileno()
@@ -75,24 +77,29 @@ class _Base:
             with contextlib.suppress(OSError):
                 self._socket.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
 
-    def wait_writable(self, timeout: float | None) -> tuple[bool, bool]:
-        events = self.wait_for(select.POLLIN | select.POLLOUT, timeout)
+    def wait_writable(self, timeout: float | None, reading: bool = True) -> tuple[bool, bool]:
+        events = self.wait_for(select.POLLOUT | (select.POLLIN if reading else 0), timeout)
         broken = events & (select.POLLERR | select.POLLHUP)
         return bool(events & select.POLLIN), bool(events & select.POLLOUT or broken)
 
     def wake(self) -> None:
+        # That of SSLSocket would forget its TLS first: what follows would be sent and read in the clear.
         with contextlib.suppress(OSError):
-            self._socket.shutdown(socket.SHUT_RD)
+            socket.socket.shutdown(self._socket, socket.SHUT_RD)
+
+    def cut(self) -> None:
+        with contextlib.suppress(OSError):
+            socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
 
     def close(self) -> None:
         self._socket.close()
 
     def wait_for(self, events: int, timeout: float | None) -> int:
         """Wait until one of ``events`` comes about; return those that did, 0 if none in time."""
-        if self._poll is None:
-            self._poll = select.poll()
-        self._poll.register(self._socket, events)
-        found = self._poll.poll(None if timeout is None else max(timeout, 0) * 1000)
+        # One of its own for each wait: two threads, which read and write, may wait at once.
+        poll = select.poll()
+        poll.register(self._socket, events)
+        found = poll.poll(None if timeout is None else max(timeout, 0) * 1000)
         return found[0][1] if found else 0
 
 
@@ -267,6 +274,9 @@ def connect(
         except OSError as error:
             sock.close()
             last = error
+        except BaseException:
+            sock.close()
+            raise
         else:
             return sock
     raise last
@@ -293,9 +303,15 @@ def start_tls(
 ) -> TLSTransport:
     """Shake hands, within ``timeout`` seconds however slowly the peer sends."""
     deadline = None if timeout is None else monotonic() + timeout
-    wrapped = context.wrap_socket(
-        sock, server_side=server_side, server_hostname=server_hostname, do_handshake_on_connect=False
-    )
+    try:
+        # Of a connection that is gone already, wrap_socket() would leave the descriptor open.
+        sock.getpeername()
+        wrapped = context.wrap_socket(
+            sock, server_side=server_side, server_hostname=server_hostname, do_handshake_on_connect=False
+        )
+    except BaseException:
+        sock.close()
+        raise
     transport = TLSTransport(wrapped)
     try:
         while True:

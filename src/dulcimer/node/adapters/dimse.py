@@ -34,6 +34,7 @@ CLASS_INSTANCE_CONFLICT: Final = 0x0119
 OUT_OF_RESOURCES: Final = 0xA700
 
 _LONGEST_UID: Final = 64
+_PLURALS: Final = {f"step {done}": f"steps {done}" for done in ("created", "set", "given")}
 
 
 @dataclass(slots=True)
@@ -141,7 +142,7 @@ class Handlers:
             self._steps.create(event.attribute_list, uid)
         except Exception as error:  # whatever it is, the peer gets an answer and the operator a line
             return self._refuse(event, "N-CREATE", uid, error)
-        self._tally(event.assoc).count("steps created")
+        self._tally(event.assoc).count("step created")
         _log.info("step %s: IN PROGRESS, created by %s", uid, event.assoc.requestor.ae_title)
         return SUCCESS, None
 
@@ -155,7 +156,7 @@ class Handlers:
             state = self._steps.modify(event.modification_list, uid)
         except Exception as error:  # as above
             return self._refuse(event, "N-SET", uid, error)
-        self._tally(event.assoc).count("steps set")
+        self._tally(event.assoc).count("step set")
         _log.info("step %s: %s, set by %s", uid, state, event.assoc.requestor.ae_title)
         return SUCCESS, None
 
@@ -174,7 +175,7 @@ class Handlers:
             answer, unsupported = self._steps.retrieve(event.attribute_identifiers or [], uid)
         except Exception as error:  # as above
             return self._refuse(event, "N-GET", uid, error)
-        self._tally(event.assoc).count("steps given")
+        self._tally(event.assoc).count("step given")
         return (REQUESTED_OPTIONAL_ATTRIBUTES_NOT_SUPPORTED if unsupported else SUCCESS), answer
 
     # -- Associations
@@ -196,11 +197,15 @@ class Handlers:
             else:
                 _log.warning("%s: no association: %s", _peer(association, peer), failure)
             return
-        how = "released" if association.is_released else f"{failure or 'aborted'}"
+        released = association.is_released
+        how = "released" if released else str(failure or "aborted")
         seconds = monotonic() - tally.began
         if tally.receiving:
             tally.count("half received and dropped")
-        parts = [f"{count} {what}" for what, count in tally.counts.items()] or ["nothing asked"]
+        parts = [
+            f"{count} {what if count == 1 else _PLURALS.get(what, what)}"
+            for what, count in tally.counts.items()
+        ] or ["nothing asked"]
         text = ", ".join(parts) + (f" ({size(tally.bytes)})" if tally.bytes else "")
         fields = {
             "peer": tally.peer,
@@ -209,8 +214,15 @@ class Handlers:
             "seconds": round(seconds, 3),
             "end": how,
         }
-        level = logging.INFO if association.is_released else logging.WARNING
-        _log.log(level, "%s: %s in %.2f s, %s", tally.peer, text, seconds, how, extra={"fields": fields})
+        _log.log(
+            logging.INFO if released else logging.WARNING,
+            "%s: %s in %.2f s%s",
+            tally.peer,
+            text,
+            seconds,
+            ", released" if released else f"; ended: {how}",
+            extra={"fields": fields},
+        )
 
     def _tally(self, association: Any) -> Tally:
         tally = self._tallies.get(association)

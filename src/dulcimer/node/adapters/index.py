@@ -171,7 +171,7 @@ class SqlIndex:
     def studies(self) -> list[Study]:
         return list_studies(self._database.readers)
 
-    def settle(self) -> None:
+    def wait_until_written(self) -> None:
         """Nothing is waiting here."""
 
     def close(self) -> None:
@@ -183,8 +183,7 @@ class LaterIndex(SqlIndex):
 
     The file of an instance is in its place before ``insert`` is called, so what a crash keeps from being
     written here is found again by the recovery at the next start. If writing fails it is tried again every
-    second, and
-    ``insert`` refuses as long as it fails.
+    second, and whenever something is inserted; ``insert`` refuses as long as it fails.
     """
 
     def __init__(self, database: Database) -> None:
@@ -193,6 +192,8 @@ class LaterIndex(SqlIndex):
         self._wake = Condition()
         self._stop = Event()
         self._failure: str | None = None
+        self._failures = 0
+        self._hurry = False
         self._settle: Callable[[Instance, str], object] | None = None
         self._thread = Thread(target=self._run, name="index", daemon=True)
         self._thread.start()
@@ -202,7 +203,7 @@ class LaterIndex(SqlIndex):
 
     def insert(self, instance: Instance) -> str | None:
         if self._failure is not None:
-            raise IndexUnavailable(f"the index cannot be written: {self._failure}")
+            self._try_again()
         with self._wake:
             while len(self._waiting) > _MOST_WAITING and not self._stop.is_set():
                 self._wake.wait(_RETRY_SECONDS)
@@ -211,7 +212,19 @@ class LaterIndex(SqlIndex):
                 self._wake.notify_all()
         return None
 
-    def settle(self) -> None:
+    def _try_again(self) -> None:
+        """Have the thread try once more at once: what kept it from writing may be over."""
+        with self._wake:
+            before = self._failures
+            self._hurry = True
+            self._wake.notify_all()
+            self._wake.wait_for(
+                lambda: self._failure is None or self._failures != before or self._stop.is_set()
+            )
+            if self._failure is not None:
+                raise IndexUnavailable(f"the index cannot be written: {self._failure}")
+
+    def wait_until_written(self) -> None:
         """Wait until everything is written that was inserted so far."""
         with self._wake:
             while self._waiting and self._failure is None:
@@ -242,13 +255,20 @@ class LaterIndex(SqlIndex):
             except Exception as error:  # the thread must outlive whatever the database raises
                 if self._failure is None:
                     _log.error("the index cannot be written, new objects are refused: %s", _reason(error))
-                self._failure = _reason(error)
-                if self._stop.wait(_RETRY_SECONDS):
+                with self._wake:
+                    self._failure = _reason(error)
+                    self._failures += 1
+                    self._wake.notify_all()
+                    self._wake.wait_for(lambda: self._hurry or self._stop.is_set(), _RETRY_SECONDS)
+                    self._hurry = False
+                if self._stop.is_set():
                     return
             else:
                 if self._failure is not None:
                     _log.info("the index can be written again")
-                self._failure = None
+                    with self._wake:
+                        self._failure = None
+                        self._wake.notify_all()
 
     def _write_some(self) -> None:
         batch = [self._waiting[at] for at in range(min(len(self._waiting), _LARGEST_BATCH))]

@@ -34,6 +34,17 @@ class JsonLines(logging.Formatter):
         return json.dumps(line, default=str)
 
 
+class Lines(logging.Formatter):
+    """One line per record, whatever a peer puts into an AE title or a UID."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        record.message = "".join(
+            character if character.isprintable() else "\N{REPLACEMENT CHARACTER}"
+            for character in record.message
+        )
+        return super().formatMessage(record)
+
+
 def _is_news(record: logging.LogRecord) -> bool:
     """Drop the library's line about an association that failed: the node writes one that says more."""
     return record.levelno != logging.WARNING
@@ -47,14 +58,22 @@ def set_up(level: str, *, as_json: bool) -> logging.Handler:
         handler.setFormatter(JsonLines())
     elif sys.stderr.isatty():
         from rich.console import Console
+        from rich.highlighter import NullHighlighter
         from rich.logging import RichHandler
 
         handler = RichHandler(
-            console=Console(stderr=True), show_path=False, log_time_format="%X", markup=False
+            console=Console(stderr=True),
+            show_path=False,
+            log_time_format="%X",
+            omit_repeated_times=False,
+            markup=False,
+            # UIDs and addresses are not numbers to be coloured.
+            highlighter=NullHighlighter(),
         )
+        handler.setFormatter(Lines("%(message)s"))
     else:
         handler = logging.StreamHandler(sys.stderr)
-        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(message)s"))
+        handler.setFormatter(Lines("%(asctime)s %(levelname)-7s %(message)s"))
     logger = logging.getLogger(ROOT)
     logger.addHandler(handler)
     logger.setLevel(level.upper())

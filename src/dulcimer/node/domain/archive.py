@@ -92,7 +92,7 @@ class Archive:
                 return Stored.SAME
             known = self._index.replace(instance, known)
         _log.warning(
-            "%s came again with other content: the new one counts, the old one is kept as a version",
+            "%s came again with other content; the former one is kept as a version",
             instance.sop_instance_uid,
         )
         return Stored.CHANGED

@@ -105,8 +105,10 @@ _EXPLICIT_LITTLE: Final = _Layout("<", explicit=True)
 _EXPLICIT_BIG: Final = _Layout(">", explicit=True)
 
 
-def read(head: bytes | bytearray, transfer_syntax_uid: str, *, complete: bool) -> dict[int, bytes] | None:
-    """Return the raw values of the :data:`WANTED` attributes, by tag.
+def read(
+    head: bytes | bytearray, transfer_syntax_uid: str, *, complete: bool, last: int = LAST
+) -> dict[int, bytes] | None:
+    """Return the raw values of the :data:`WANTED` attributes up to the tag ``last``, by tag.
 
     ``head`` is the beginning of a data set, all of it if ``complete``. The answer is None if it ends before
     the last wanted attribute.
@@ -130,7 +132,7 @@ def read(head: bytes | bytearray, transfer_syntax_uid: str, *, complete: bool) -
     else:
         layout = _EXPLICIT_LITTLE
     try:
-        return _walk(head, layout, complete=complete)
+        return _walk(head, layout, complete=complete, last=last)
     except StructError:
         # A header reaches past the end.
         if complete:
@@ -138,7 +140,7 @@ def read(head: bytes | bytearray, transfer_syntax_uid: str, *, complete: bool) -
         return None
 
 
-def _walk(data: bytes | bytearray, layout: _Layout, *, complete: bool) -> dict[int, bytes] | None:
+def _walk(data: bytes | bytearray, layout: _Layout, *, complete: bool, last: int) -> dict[int, bytes] | None:
     found: dict[int, bytes] = {}
     header, explicit = layout.header.unpack_from, layout.explicit
     end, at, previous = len(data), 0, -1
@@ -155,7 +157,7 @@ def _walk(data: bytes | bytearray, layout: _Layout, *, complete: bool) -> dict[i
             group, element, length = header(data, at)
             at += 8
         tag = group << 16 | element
-        if tag > LAST:
+        if tag > last:
             return found
         if tag <= previous:
             raise Undecodable("the elements are not in order")
