@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import struct
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack, suppress
+from pathlib import Path
+from queue import Queue
 from time import monotonic, sleep
-from typing import Any
+from typing import Any, NamedTuple
 
-from dulcimer import AE, build_context
+from dulcimer import AE, build_context, evt
 from dulcimer.presentation import PresentationContext
 from dulcimer.protocol.dimse import commands
 from dulcimer.protocol.dimse import elements as e
@@ -229,3 +232,57 @@ def message(command: dict[int, Any], data: bytes | None = None, context_id: int 
         struct.pack(">BxLLBB", P_DATA, len(part) + 6, len(part) + 2, context_id, flags) + part
         for flags, part in parts
     )
+
+
+class Log:
+    """Notes the association events of one side."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+        self.assocs: Queue[Any] = Queue()
+
+    def note(self, event: evt.Event) -> None:
+        self.names.append(event.event.name.removeprefix("EVT_"))
+        if event.event is evt.EVT_REQUESTED:
+            self.assocs.put(event.assoc)
+
+    @property
+    def handlers(self) -> list[tuple[Any, Any]]:
+        names = ("CONN_OPEN", "REQUESTED", "ACCEPTED", "REJECTED", "ESTABLISHED")
+        names += ("RELEASED", "ABORTED", "CONN_CLOSE")
+        return [(getattr(evt, f"EVT_{name}"), self.note) for name in names]
+
+    def is_over(self) -> bool:
+        return eventually(lambda: "CONN_CLOSE" in self.names)
+
+
+def flags(assoc: Any) -> dict[str, bool]:
+    names = ("is_established", "is_released", "is_aborted", "is_rejected")
+    return {name: True for name in names if getattr(assoc, name)}
+
+
+class Certificates(NamedTuple):
+    """Files with the certificate and the key of each, and with the authorities' certificates."""
+
+    authority: Path
+    other_authority: Path
+    server: tuple[Path, Path]
+    client: tuple[Path, Path]
+
+
+def server_context(certificates: Certificates, *, mutual: bool = False) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*certificates.server)
+    if mutual:
+        context.verify_mode = ssl.CERT_REQUIRED
+        context.load_verify_locations(certificates.authority)
+    return context
+
+
+def client_context(
+    certificates: Certificates, authority: Path | None = None, own: bool = False
+) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=str(authority or certificates.authority))
+    if own:
+        context.load_cert_chain(*certificates.client)
+    return context

@@ -257,7 +257,10 @@ def _value(vr: str, element: DataElement) -> Value:
         return int(value)
     if vr == "AT":
         return tuple(int(Tag(tag)) for tag in ([value] if element.VM == 1 else value))
-    return _comment(str(value)) if vr == "LO" else str(value)
+    if vr == "LO":
+        # A backslash has made several values of a comment.
+        return _comment("/".join(value) if element.VM > 1 else str(value))
+    return str(value)
 
 
 def _encoded(

@@ -100,6 +100,7 @@ class Driver:
         self._closed = False
         self._told_end = False
         self._told_close = False
+        self._telling = False
 
     def fileno(self) -> int:
         """Return the descriptor of the transport connection."""
@@ -116,9 +117,10 @@ class Driver:
             try:
                 return self._drive(operation)
             finally:
+                self._active -= 1
                 self._leave()
-                self._lock.release()
                 try:
+                    self._lock.release()
                     self._tell()
                 finally:
                     self._lock.acquire()
@@ -173,6 +175,7 @@ class Driver:
         with self._lock:
             if self._resting:
                 self._enter()
+                self._active -= 1
                 self._leave()
             elif self._followers:
                 self._changed.notify_all()
@@ -228,8 +231,10 @@ class Driver:
                 self._watcher.take_back(self)
         self.engine.now = monotonic()
 
+    # Where the lock is given up for a while, that is the first thing in the `try`: an interrupt comes between
+    # two calls, and right after release() is such a place.
+
     def _leave(self) -> None:
-        self._active -= 1
         engine = self.engine
         if engine.close_transport:
             self._close()
@@ -253,9 +258,9 @@ class Driver:
                 if isinstance(effect, Wait):
                     self._step()
                     continue
-                self._lock.release()
                 self._depth += 1
                 try:
+                    self._lock.release()
                     value = effect.function(*effect.arguments)
                 except Exception as raised:
                     error = raised
@@ -291,8 +296,8 @@ class Driver:
 
     def _tell_observed(self) -> None:
         """Let the user hear of what was sent and received, before we wait for more."""
-        self._lock.release()
         try:
+            self._lock.release()
             self._user.observed()
         finally:
             self._lock.acquire()
@@ -318,19 +323,24 @@ class Driver:
         nap = self._resident and waiting and (timeout is None or timeout > IDLE_AFTER)
         view = engine.get_buffer()
         self._reading = True
-        self._lock.release()
         try:
+            self._lock.release()
             count = transport.receive(view, IDLE_AFTER if nap else timeout)
             reason = ""
         except OSError as error:
             count, reason = 0, error.strerror or str(error)
         finally:
-            self._lock.acquire()
-            self._reading = False
+            try:
+                self._lock.acquire()
+            finally:
+                self._reading = False
         now = monotonic()
         if count > 0:
             self._resident = True
             self._feed(count, now)
+            if deadline is not None and now >= deadline:
+                # A peer that sends without end must not keep the timer of Sta2 and Sta13 from expiring.
+                engine.handle_timeout(now)
             if engine.receiving:
                 # The rest may wait for the acknowledgement of what is here (Nagle's algorithm).
                 transport.quick_ack()
@@ -400,8 +410,8 @@ class Driver:
             stalled = now if stalled is None else stalled
             limit = engine.config.network_timeout
             deadline = engine.next_deadline() if engine.ended else None if limit is None else stalled + limit
-            self._lock.release()
             try:
+                self._lock.release()
                 # Once the association has ended, what comes is of no interest; and wake() makes the socket
                 # readable for good.
                 readable, writable = transport.wait_writable(
@@ -450,15 +460,27 @@ class Driver:
 
     def _tell(self) -> None:
         """Tell the user once of the end, and of the closing."""
-        if self.engine.observer is not None:
+        engine = self.engine
+        if engine.observer is not None:
             self._user.observed()
-        if self.engine.ended and not self._told_end and (self.engine.failure or self.engine.requested):
-            with self._lock:
-                tell, self._told_end = not self._told_end, True
-            if tell:
-                self._user.ended()
-        if self._closed and not self._told_close:
-            with self._lock:
-                tell, self._told_close = not self._told_close, True
-            if tell:
-                self._user.closed()
+        if engine.ended or self._closed:
+            while tell := self._news():
+                try:
+                    tell()
+                finally:
+                    self._telling = False
+
+    def _news(self) -> Callable[[], None] | None:
+        """Return what the user has to be told next."""
+        engine = self.engine
+        with self._lock:
+            if self._telling:
+                # By a thread that asks for what comes next when it is done: nothing overtakes the end.
+                return None
+            if engine.ended and not self._told_end and (engine.failure or engine.requested):
+                self._telling = self._told_end = True
+                return self._user.ended
+            if self._closed and not self._told_close:
+                self._telling = self._told_close = True
+                return self._user.closed
+        return None

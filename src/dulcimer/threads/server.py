@@ -125,6 +125,8 @@ class Listener:
         """Accept until :meth:`stop`."""
         with self._changed:
             self._start_another()
+            if not self._waiting:
+                raise RuntimeError("no thread can be had to accept connections with")
         self._stopped.wait()
 
     def stop(self) -> None:

@@ -165,7 +165,8 @@ class TLSTransport(_Base):
 
     @property
     def pending(self) -> bool:
-        return self._tls.pending() > 0
+        with self._turn:
+            return self._tls.pending() > 0
 
     def receive(self, view: memoryview, timeout: float | None) -> int:
         deadline = None if timeout is None else monotonic() + timeout

@@ -344,6 +344,6 @@ def _instance_row(instance: Instance) -> dict[str, Any]:
         "instance_number": attributes.get("instance_number", ""),
         "path": instance.path,
         "size": instance.size,
-        "received": instance.received.isoformat(timespec="milliseconds"),
+        "received": instance.received.isoformat(timespec="microseconds"),
         "source_aet": instance.source_aet,
     }

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, ClassVar, Final, Protocol
 
 from dulcimer.errors import (
@@ -613,12 +614,20 @@ class Engine:
         self._perform[action](self)
         if self.ended and not (state is State.STA13 or state is State.STA1):
             self._assembler.abort()
-            self.requests.clear()
+            self._drop_requests()
         if following is State.STA1:
             # The transport is closed or about to be: nothing is read from it or sent to it any more.
             self._outgoing.clear()
             self._reader.discard()
             self._reader.release_buffer()
+
+    def _drop_requests(self) -> None:
+        # Nobody will see them, and their peers do not know that they arrived.
+        while self.requests:
+            sink = self.requests.popleft().sink
+            if sink is not None:
+                with suppress(Exception):
+                    sink.abort()
 
     def _refuses_protocol(self) -> bool:
         pdu = self._pdu

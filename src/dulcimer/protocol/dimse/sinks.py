@@ -10,9 +10,9 @@ class Sink(Protocol):
     """Takes a data set, fragment by fragment.
 
     ``write`` is given views of the receive buffer; they stay valid until ``flush``, which is called once for
-    every buffer of input, so that a sink may gather them for one system call. Exactly one of ``close`` (the
-    data set is complete) and ``abort`` (it never will be, or it was refused) ends the sink's life; one that
-    raises is aborted, be it in ``close``.
+    every buffer of input, so that a sink may gather them for one system call. At the end comes ``close`` (the
+    data set is complete) or ``abort`` (it never will be, or it was refused). One that raises is aborted, be
+    it in ``close``; so is one that was closed if the association ends before anybody was given the request.
     """
 
     def write(self, data: memoryview, /) -> None: ...
