@@ -136,7 +136,6 @@ def test_what_cannot_be_sent_is_known() -> None:
     assert len(FILES) >= 180
 
 
-@pytest.mark.slow
 def test_storescu_to_serve(tmp_path: Path, profile: Path, scp_options: list[str]) -> None:
     with dcmtk.StoreSCP(tmp_path, *scp_options) as reference:
         # Without NODELAY the two wait for each other, 88 ms an object.
@@ -184,7 +183,6 @@ def _matches_the_index(node: Served) -> None:
     assert {(sop_class, syntax) for _, sop_class, syntax in found} <= set(PAIRS)
 
 
-@pytest.mark.slow
 def test_store_to_storescp(tmp_path: Path, scp_options: list[str]) -> None:
     with dcmtk.StoreSCP(tmp_path, *scp_options) as scp:
         done = run("store", f"127.0.0.1:{scp.port}", *(str(file.path) for file in FILES), "--json")
@@ -201,7 +199,6 @@ def test_store_to_storescp(tmp_path: Path, scp_options: list[str]) -> None:
     assert got == wanted
 
 
-@pytest.mark.slow
 def test_store_to_serve(tmp_path: Path) -> None:
     """The same files with our own program on both sides."""
     with Served(tmp_path / "data") as node:

@@ -280,7 +280,7 @@ def test_whatever_the_system_takes_at_a_time(
     monkeypatch.setattr(filesink, "_MOST_BUFFERS", most)
     monkeypatch.setattr(os, "writev", lambda d, buffers: writev(d, [b"".join(buffers)[:at_once]]))
     monkeypatch.setattr(os, "write", lambda d, data: write(d, data[:at_once]))
-    pieces = [b"abc", b"", b"defgh", memoryview(b"ijklmnopq"), b"r"]
+    pieces: list[bytes | memoryview] = [b"abc", b"", b"defgh", memoryview(b"ijklmnopq"), b"r"]
     path = tmp_path / "file"
     with path.open("wb") as file:
         write_all(file.fileno(), pieces)

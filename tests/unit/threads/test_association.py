@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import socket
 import threading
+from contextlib import suppress
 from dataclasses import replace
 from time import monotonic, sleep
 from typing import Any
+from weakref import ref
 
 import pytest
 from pydicom.dataset import Dataset
@@ -385,6 +388,66 @@ def test_a_connection_without_a_request_is_closed() -> None:
         assert not thread.is_alive() and end.transport.closed == 1
         assert end.engine.failure is not None and end.engine.failure.kind is FailureKind.TIMEOUT
         client.close()
+
+
+def test_the_closing_is_told_after_the_end() -> None:
+    """However long the one that tells of the end takes."""
+    with association() as (scu, _):
+        telling, go_on = threading.Event(), threading.Event()
+
+        def ended() -> None:
+            telling.set()
+            go_on.wait(5)
+            scu.told.append("ended")
+
+        scu.ended = ended  # type: ignore[method-assign]
+        first = InBackground(scu.driver.abort)
+        assert telling.wait(5)
+        scu.driver.kill()
+        assert scu.transport.closed == 1 and scu.told == []
+        go_on.set()
+        first.result()
+        assert scu.told == ["ended", "closed"]
+
+
+@pytest.mark.parametrize("requested", [True, False])
+def test_a_peer_that_sends_without_end_is_not_heard_for_ever(requested: bool) -> None:
+    """After an abort, and before a request: the timer runs however much comes."""
+    with nothing_left():
+        client, server = connection()
+        config = replace(CONFIG, acse_timeout=0.2, linger=0.2)
+        end = make_end(PlainTransport(server), False, config=config)
+        thread = serve(end)
+        # An A-ASSOCIATE-RQ that is nearly as long as they may be; or what is no PDU, and more of it.
+        start = b"\x08\0\0\0\0\0" if requested else b"\x01\0\0\x0f\xff\xff"
+
+        def flood() -> None:
+            with suppress(OSError):
+                client.sendall(start)
+                while True:
+                    client.sendall(bytes(100))
+
+        flooding = InBackground(flood)
+        thread.join(2)
+        assert not thread.is_alive()
+        assert end.transport.closed == 1
+        flooding.result()
+        client.close()
+
+
+def test_nothing_is_kept_of_an_association_that_is_over() -> None:
+    def use() -> tuple[Any, Any]:
+        with association() as (scu, scp):
+            scu.driver.run(echo(scu.engine))
+            return ref(scu.driver), ref(scp.driver)
+
+    gone = use()
+
+    def collected() -> bool:
+        gc.collect()
+        return [one() for one in gone] == [None, None]
+
+    assert eventually(collected, 1)
 
 
 # ---- interrupts -----------------------------------------------------------------------------------------

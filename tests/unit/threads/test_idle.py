@@ -84,7 +84,7 @@ def watcher() -> Iterator[Watcher]:
     # Its thread would stay for ever: the bell tells it to end, by way of an exception that is expected.
     if watcher._thread is not None:
         previous, threading.excepthook = threading.excepthook, lambda args: None
-        watcher._timeout = lambda: 1 / 0  # type: ignore[method-assign, assignment]
+        watcher._timeout = lambda: 1 / 0  # type: ignore[method-assign]
         watcher._button.send(b"\0")
         watcher._thread.join(PATIENCE)
         threading.excepthook = previous
@@ -280,7 +280,7 @@ def test_closed_while_it_is_registered(watcher: Watcher, make: Make) -> None:
         sleep(0.03)
         return real(fileobj, events, data)
 
-    watcher._selector.register = register  # type: ignore[method-assign, assignment]
+    watcher._selector.register = register  # type: ignore[method-assign]
     watcher.rest_soon(idle)
     assert entered.wait(2)
     idle.rests = False
@@ -418,9 +418,9 @@ def test_a_call_at_the_very_moment_when_the_peer_speaks(what: str) -> None:
                 assert what != "request"
             speaking.wait()
             if what == "request":
-                assert eventually(lambda fields=fields: 0x8120 in fields)
+                assert eventually(lambda fields=fields: 0x8120 in fields)  # type: ignore[misc]
                 scu.driver.abort()
-            assert eventually(lambda scu=scu: scu.engine.ended)
+            assert eventually(lambda scu=scu: scu.engine.ended)  # type: ignore[misc]
             script.result()
 
 

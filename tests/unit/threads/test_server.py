@@ -209,6 +209,46 @@ def test_a_fault_closes_its_connection_only(
     assert "ended with a fault" in caplog.text
 
 
+def test_no_thread_to_begin_with(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    """A server that accepts nothing must not look like one that does."""
+    caplog.set_level(logging.CRITICAL)
+
+    def start(self: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    listener = make_listener()
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", start)
+        with pytest.raises(RuntimeError, match="no thread"):
+            listener.run()
+    listener.stop()
+
+
+def test_no_thread_for_the_next_connection(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It waits until one is free again."""
+    caplog.set_level(logging.CRITICAL)
+    with running() as listener, monkeypatch.context() as patch:
+        assert eventually(lambda: waiting(listener))
+
+        def start(self: threading.Thread) -> None:
+            raise RuntimeError("can't start new thread")
+
+        patch.setattr(server_module.Thread, "start", start)
+        first, second = dial(listener), dial(listener)
+        first.sendall(b"x")
+        assert first.recv(1) == b"x"
+        second.sendall(b"y")
+        second.settimeout(0.03)
+        with pytest.raises(TimeoutError):
+            second.recv(1)
+        first.close()
+        second.settimeout(PATIENCE)
+        assert second.recv(1) == b"y"
+        second.close()
+
+
 # ---- accept fails ---------------------------------------------------------------------------------------
 
 

@@ -255,7 +255,7 @@ def test_a_record_that_could_not_be_sent_comes_again(secure: tuple[TLSTransport,
 def test_closing_says_so(secure: tuple[TLSTransport, TLSTransport]) -> None:
     """With close_notify, without which an end could be an attacker's."""
     ours, theirs = secure
-    theirs._tls.suppress_ragged_eofs = False
+    theirs._tls.suppress_ragged_eofs = False  # type: ignore[attr-defined]
     ours.close()
     assert theirs.receive(memoryview(bytearray(4)), PATIENCE) == 0
 
