@@ -32,7 +32,7 @@ from dulcimer.addresses import AddressInformation, SocketAddress
 from dulcimer.data import part10
 from dulcimer.data.filesink import FileSink, NewFiles
 from dulcimer.dimse_primitives import from_command
-from dulcimer.errors import AssociationError, LocalProtocolError
+from dulcimer.errors import AssociationError, LocalProtocolError, Refused
 from dulcimer.events import Event, EventType, Handlers
 from dulcimer.failure import Failure, FailureKind, Party
 from dulcimer.observe import EVENTS as OBSERVED
@@ -668,6 +668,7 @@ class Association:
         elif sink is not None:
             attributes["sink"] = sink
             if isinstance(sink, FileSink):
+                _publish(sink)
                 attributes["path"] = Path(sink.path)
         attributes["request"] = self._primitive(message, data)
         attributes["context"] = _as_tuple(context)
@@ -755,6 +756,13 @@ class Association:
             context.transfer_syntax,
             source_aet=self.requestor.ae_title if self.is_acceptor else "",
         )
+
+
+def _publish(sink: FileSink) -> None:
+    try:
+        sink.publish()
+    except OSError as error:
+        raise Refused(0xA700, f"Cannot be stored: {error.strerror}") from error
 
 
 class _TemporarySink(FileSink):

@@ -472,7 +472,6 @@ def test_half_an_object_leaves_no_file(net: Network, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.xfail(strict=True, reason="Engine._event drops complete requests when the association ends")
 def test_an_object_that_no_handler_will_see_leaves_no_file(net: Network, tmp_path: Path) -> None:
     """It is complete, and with it comes an abort: its handler is called, or its file is gone."""
     seen: list[Path] = []

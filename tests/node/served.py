@@ -138,6 +138,18 @@ class Served:
     def incoming(self) -> list[Path]:
         return list((self.data / "incoming").iterdir())
 
+    def being_received(self) -> int:
+        """Count the open files that objects are received into; they have no name where the system can."""
+        count = 0
+        for descriptor in Path(f"/proc/{self.process.pid}/fd").iterdir():
+            try:
+                target = str(descriptor.readlink())
+                size = descriptor.stat().st_size
+            except FileNotFoundError:
+                continue
+            count += str(self.data / "incoming") in target and size > 0
+        return count
+
     def close(self) -> None:
         if self.process.poll() is None:
             self.kill()

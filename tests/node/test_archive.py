@@ -255,7 +255,10 @@ def test_what_is_flushed_before_an_object_counts(place: Place, monkeypatch: pyte
     monkeypatch.undo()
     (path,) = place.objects()
     objects = place.folder.objects
-    kinds = ["file" if name.endswith(".part") else str(Path(name).relative_to(objects)) for name in flushed]
+    incoming = str(place.folder.incoming)
+    kinds = [
+        "file" if name.startswith(incoming) else str(Path(name).relative_to(objects)) for name in flushed
+    ]
     day, bucket, _ = path.relative_to(objects).parts
     if place.durability is Durability.FULL:
         # The file; the folders that are new, in their parents; the name in its folder.

@@ -264,7 +264,7 @@ def test_what_is_half_received_is_seen_by_nobody(node: Served) -> None:
         peer.associate((SECONDARY_CAPTURE, [rawpeer.EXPLICIT]))
         peer.begin_store(1, SECONDARY_CAPTURE, uid)
         peer.send_data(1, data[:50_000], last=False)
-        until(lambda: len(node.incoming()) == 1)
+        until(lambda: node.being_received() == 1)
         assert indexed(node.data, uid) == []
         assert not [path for path in node.objects() if uid in path.name]
     # The connection is lost, and with it what had come.
@@ -324,7 +324,7 @@ def test_killed_and_started_again_everything_acknowledged_is_there(tmp_path: Pat
     assert len(acknowledged) >= 80
 
     with Served(tmp_path / "data", *options) as node:
-        assert "none of which was acknowledged" in node.log
+        # Files without a name go with the process; where there are none, the start removes them.
         assert node.incoming() == []
         with closing(sqlite3.connect(node.data / "index.sqlite")) as connection:
             found = dict(connection.execute("SELECT sop_instance_uid, path FROM instances").fetchall())

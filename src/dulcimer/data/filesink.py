@@ -26,7 +26,7 @@ class FileSink:
     """Writes ``head`` and then the data set to a new file.
 
     Views are gathered and written with one system call per flush. The file has no name, or a temporary one,
-    until it is complete; then it replaces ``path``, so that nobody ever sees half an object.
+    until :meth:`publish`; then it replaces ``path``, so that nobody ever sees half an object.
 
     Parameters
     ----------
@@ -73,11 +73,19 @@ class FileSink:
 
     def close(self) -> None:
         self.flush()
-        file = self._file
+        if self._file is not None and self._sync:
+            os.fsync(self._file.descriptor)
+
+    def publish(self) -> None:
+        """Give the complete file its name; done when somebody is given the request that it came with.
+
+        Raises
+        ------
+        OSError
+            If that is not possible; nothing is left of the file then.
+        """
+        file, self._file = self._file, None
         if file is not None:
-            if self._sync:
-                os.fsync(file.descriptor)
-            self._file = None
             file.publish(self.path)
 
     def abort(self) -> None:
@@ -118,6 +126,27 @@ class NewFile:
             raise
         finally:
             self._close()
+
+    def publish_new(self, path: str) -> None:
+        """Give the file its name unless another one has it, and close it.
+
+        Raises
+        ------
+        FileExistsError
+            If there is such a file; this one stays as it is, and may be given another name.
+        """
+        if self._name is None:
+            _link(f"/proc/self/fd/{self.descriptor}", path)
+            self._close()
+        else:
+            os.link(self._name, path)
+            self._close()
+            self._remove()
+
+    @property
+    def readable_as(self) -> str:
+        """A path by which the file can be read while it has no name."""
+        return f"/proc/self/fd/{self.descriptor}" if self._name is None else self._name
 
     def discard(self) -> None:
         """Close and remove the file."""

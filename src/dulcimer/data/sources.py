@@ -15,33 +15,44 @@ class FileSource:
     Called with a chunk size, it yields the bytes from ``offset`` to the end. A chunk is valid until the one
     after the next is asked for: two buffers take turns.
 
+    Parameters
+    ----------
+    path, offset, size
+        The file, where its data set begins, and where it ends.
+    pad
+        Whether a zero byte is added.
+
     Raises
     ------
     OSError
         If the file cannot be read, or is shorter than it was.
     """
 
-    def __init__(self, path: Path, offset: int, size: int) -> None:
+    def __init__(self, path: Path, offset: int, size: int, *, pad: bool = False) -> None:
         self._path = path
         self._offset = offset
         self._length = size - offset
+        self._padding = int(pad)
 
     def __call__(self, chunk: int) -> Iterator[memoryview]:
-        left = self._length
+        left = self._length + self._padding
         with self._path.open("rb", buffering=0) as file:
             file.seek(self._offset)
             buffers = (bytearray(min(chunk, left)), bytearray(min(chunk, max(left - chunk, 0))))
             turn = 0
             while left:
                 view = memoryview(buffers[turn])[: min(chunk, left)]
+                wanted = min(len(view), left - self._padding)
                 filled = 0
-                while filled < len(view):
-                    count = file.readinto(view[filled:])
+                while filled < wanted:
+                    count = file.readinto(view[filled:wanted])
                     if not count:
-                        raise OSError(f"{self._path} became {left - filled} bytes shorter")
+                        raise OSError(f"{self._path} became {left - self._padding - filled} bytes shorter")
                     filled += count
+                if filled < len(view):
+                    view[filled] = 0
                 yield view
-                left -= filled
+                left -= len(view)
                 turn = 1 - turn
 
 

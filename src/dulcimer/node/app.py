@@ -64,10 +64,11 @@ class Node:
         except StartError:
             self._folder.close(clean=False)
             raise
+        self._store: ObjectStore | None = None
         later = config.durability is Durability.OFF
         self._index = LaterIndex(self._database) if later else SqlIndex(self._database)
         try:
-            store = ObjectStore(self._folder, config.durability)
+            store = self._store = ObjectStore(self._folder, config.durability)
             archive = Archive(store, self._index)
             recover(store, self._index, archive, self._folder.unclean_since)
             self._index.wait_until_written()
@@ -111,6 +112,8 @@ class Node:
         self._server.shutdown()
 
     def _close_data(self, *, clean: bool) -> None:
+        if self._store is not None:
+            self._store.close()
         self._index.close()
         written = not isinstance(self._index, LaterIndex) or not self._index.waiting
         self._database.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from pydicom.dataset import Dataset
@@ -102,6 +103,7 @@ def provide(engine: Engine, message: Message, respond: Respond) -> Operation[Non
     answered no more and is dropped: the peer knows that it had no answer.
     """
     if engine.state not in _ANSWERING:
+        _give_up(message)
         return
     command = message.command
     field = command[e.COMMAND_FIELD]
@@ -127,9 +129,12 @@ def provide(engine: Engine, message: Message, respond: Respond) -> Operation[Non
             reason=5,
         )
         engine.abort(engine.now, 2, 5)
+        _give_up(message)
         return
     answer = _refused_unread(message, request)
-    if answer is None:
+    if answer is not None:
+        _give_up(message)
+    else:
         try:
             result = yield Call(respond, (message, context))
         except Exception as error:
@@ -145,6 +150,13 @@ def provide(engine: Engine, message: Message, respond: Respond) -> Operation[Non
         # A status of more than 16 bits, tags that are none: the peer is answered all the same.
         _LOGGER.error("The answer of the handler for %s cannot be sent", operation, exc_info=error)
         engine.send_message(context.id, _bare(command, field, context), None, engine.now)
+
+
+def _give_up(message: Message) -> None:
+    """End the sink of a request that the user's code will not see."""
+    if message.sink is not None:
+        with suppress(Exception):
+            message.sink.abort()
 
 
 def _refused_unread(message: Message, request: m.MessageType) -> Answer | None:

@@ -162,9 +162,12 @@ def c_store(
         syntax = header.transfer_syntax_uid
         context = context_for(engine, class_uid, transfer_syntax=syntax, convertible=not exact)
         if context.transfer_syntax == syntax:
-            source = content
+            # Many deflated files lack the byte that evens them out (PS3.5 A.5); peers refuse odd fragments.
+            pad = bool((header.size - header.data_offset) & 1) and codec.encoding_of(syntax).deflated
             if content is None:
-                source = FileSource(path, header.data_offset, header.size)
+                source = FileSource(path, header.data_offset, header.size, pad=pad)
+            else:
+                source = content + b"\0" if pad else content
         else:
             from pydicom import dcmread
 

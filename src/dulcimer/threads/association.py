@@ -423,11 +423,13 @@ class Driver:
                 stalled = None
             elif engine.ended:
                 engine.handle_timeout(monotonic())
-            elif readable:
-                if not self._reading:
-                    self._read(waiting=False)
             else:
-                engine.write_stalled(monotonic(), limit or 0.0)
+                if readable and not self._reading:
+                    self._read(waiting=False)
+                now = monotonic()
+                # Also of a peer that sends without end while it reads nothing.
+                if limit is not None and deadline is not None and now >= deadline and not engine.ended:
+                    engine.write_stalled(now, limit)
             if engine.close_transport:
                 return False
         return True

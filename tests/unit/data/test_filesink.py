@@ -61,6 +61,12 @@ def fill(sink: FileSink, *pieces: bytes) -> None:
     sink.flush()
 
 
+def finish(sink: FileSink) -> None:
+    """What happens when the data set is complete and somebody is given the request."""
+    sink.close()
+    sink.publish()
+
+
 def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
@@ -84,11 +90,43 @@ def test_head_and_data_set(tmp_path: Path, kind: str) -> None:
     fill(sink, b"three")
     assert names(tmp_path) == [] if kind == "unnamed" else len(names(tmp_path)) == 1
     assert not (tmp_path / "object").exists()
-    sink.close()
+    finish(sink)
     assert (tmp_path / "object").read_bytes() == HEAD + b"onetwothree"
     assert sink.size == 11
     assert names(tmp_path) == ["object"]
     assert (tmp_path / "object").stat().st_nlink == 1
+
+
+def test_what_is_complete_and_seen_by_nobody_leaves_nothing(tmp_path: Path, kind: str) -> None:
+    sink = FileSink(tmp_path / "object", HEAD)
+    fill(sink, b"data")
+    sink.close()
+    assert not (tmp_path / "object").exists()
+    sink.abort()
+    assert names(tmp_path) == []
+
+
+def test_it_is_published_once(tmp_path: Path, kind: str) -> None:
+    sink = FileSink(tmp_path / "object", HEAD)
+    finish(sink)
+    (tmp_path / "object").unlink()
+    sink.publish()
+    sink.abort()
+    assert names(tmp_path) == []
+
+
+def test_a_name_that_must_be_free(tmp_path: Path, kind: str) -> None:
+    """Whoever comes second may give another name."""
+    for number in range(2):
+        file = make_file(str(tmp_path))
+        os.write(file.descriptor, b"%d" % number)
+        assert Path(file.readable_as).read_bytes() == b"%d" % number
+        if number:
+            with pytest.raises(FileExistsError):
+                file.publish_new(str(tmp_path / "0"))
+        file.publish_new(str(tmp_path / str(number)))
+    assert names(tmp_path) == ["0", "1"]
+    assert [(tmp_path / name).read_bytes() for name in "01"] == [b"0", b"1"]
 
 
 def test_views_may_change_after_the_flush(tmp_path: Path) -> None:
@@ -97,7 +135,7 @@ def test_views_may_change_after_the_flush(tmp_path: Path) -> None:
     sink.write(memoryview(buffer))
     sink.flush()
     buffer[:] = b"xxxxx"
-    sink.close()
+    finish(sink)
     assert (tmp_path / "object").read_bytes() == HEAD + b"first"
 
 
@@ -108,7 +146,7 @@ def test_a_file_that_is_there_is_replaced(tmp_path: Path, kind: str) -> None:
         sink = FileSink(target, HEAD)
         fill(sink, b"new")
         assert target.read_bytes() == b"before"
-        sink.close()
+        finish(sink)
         # Who has it open reads on in the old one.
         assert old.read() == b"before"
     assert target.read_bytes() == HEAD + b"new"
@@ -118,7 +156,7 @@ def test_a_file_that_is_there_is_replaced(tmp_path: Path, kind: str) -> None:
 def test_a_link_is_replaced_and_not_followed(tmp_path: Path, kind: str) -> None:
     (tmp_path / "link").symlink_to(tmp_path / "elsewhere")
     sink = FileSink(tmp_path / "link", HEAD)
-    sink.close()
+    finish(sink)
     assert names(tmp_path) == ["link"]
     assert not (tmp_path / "link").is_symlink()
 
@@ -127,7 +165,7 @@ def test_a_long_name_is_replaced(tmp_path: Path, kind: str) -> None:
     target = tmp_path / ("n" * 250)
     for content in (b"one", b"two"):
         sink = FileSink(target, content)
-        sink.close()
+        finish(sink)
     assert target.read_bytes() == b"two"
     assert len(names(tmp_path)) == 1
 
@@ -135,7 +173,7 @@ def test_a_long_name_is_replaced(tmp_path: Path, kind: str) -> None:
 def test_a_relative_path(tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     for content in (b"one", b"two"):
-        FileSink("object", content).close()
+        finish(FileSink("object", content))
     assert (tmp_path / "object").read_bytes() == b"two"
     assert names(tmp_path) == ["object"]
 
@@ -168,7 +206,7 @@ def test_the_folder_goes_away(tmp_path: Path, kind: str) -> None:
         path.unlink()
     folder.rmdir()
     with pytest.raises(FileNotFoundError):
-        sink.close()
+        finish(sink)
     sink.abort()
 
 
@@ -178,7 +216,7 @@ def test_the_target_is_a_folder(tmp_path: Path, kind: str) -> None:
     sink = FileSink(tmp_path / "object", HEAD)
     fill(sink, b"data")
     with pytest.raises(OSError):
-        sink.close()
+        finish(sink)
     sink.abort()
     assert names(tmp_path) == ["object"]
 
@@ -198,7 +236,7 @@ def test_the_disk_is_full_at_the_end(tmp_path: Path, kind: str) -> None:
     with longest_file(100):
         sink.write(memoryview(bytes(200)))
         with pytest.raises(OSError):
-            sink.close()
+            finish(sink)
         sink.abort()
     assert names(tmp_path) == []
 
@@ -229,10 +267,10 @@ def test_the_system_fails_at_the_end(
     sink = FileSink(tmp_path / "object", HEAD, sync=True)
     monkeypatch.setattr(os, function, fail)
     if function == "link" and kind != "unnamed":
-        sink.close()
+        finish(sink)
         return
     with pytest.raises(OSError):
-        sink.close()
+        finish(sink)
     sink.abort()
     assert names(tmp_path) == ["object"]
     assert (tmp_path / "object").read_bytes() == b"before"
@@ -250,7 +288,7 @@ def test_closing_the_file_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     sink = FileSink(tmp_path / "object", HEAD)
     monkeypatch.setattr(os, "close", close)
     with pytest.raises(OSError):
-        sink.close()
+        finish(sink)
     assert names(tmp_path) == []
     monkeypatch.undo()
     monkeypatch.setattr(filesink, "_UNNAMED", None)
@@ -310,7 +348,7 @@ def test_files_made_ahead(tmp_path: Path, kind: str) -> None:
     for number in range(50):
         sink = FileSink(tmp_path / str(number), HEAD, files=files)
         fill(sink, b"%d" % number)
-        sink.close()
+        finish(sink)
     files.close()
     files.close()
     wait_for_no_thread()

@@ -43,6 +43,17 @@ def test_chunks(path: Path, chunk: int) -> None:
     assert 0 < sizes[-1] <= chunk
 
 
+@pytest.mark.parametrize("chunk", [1, 7, 640, 1280, 1281, 1282, 100_000])
+def test_a_byte_is_added(path: Path, chunk: int) -> None:
+    """Not what was in the buffer before."""
+    views = [bytes(view) for view in FileSource(path, 4, 4 + len(CONTENT), pad=True)(chunk)]
+    assert b"".join(views) == CONTENT + b"\0"
+    assert {len(view) for view in views[:-1]} <= {chunk}
+    os.truncate(path, 3 + len(CONTENT))
+    with pytest.raises(OSError, match="1 bytes shorter"):
+        list(FileSource(path, 4, 4 + len(CONTENT), pad=True)(chunk))
+
+
 def test_an_empty_data_set(path: Path) -> None:
     assert list(FileSource(path, 8, 8)(100)) == []
 

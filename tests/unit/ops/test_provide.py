@@ -265,6 +265,44 @@ def test_a_request_that_has_no_place_on_its_context() -> None:
     assert engine.failure is not None and "N-SET" in str(engine.failure)
 
 
+class Kept:
+    """A sink that knows whether it was given up."""
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+
+    def write(self, data: memoryview, /) -> None:
+        pass
+
+    def flush(self) -> None:
+        pass
+
+    def close(self) -> None:
+        self.calls.append("close")
+
+    def abort(self) -> None:
+        self.calls.append("abort")
+        raise OSError("nobody hears of this")
+
+
+@pytest.mark.parametrize("what", ["answered", "without instance", "in the wrong place", "too late"])
+def test_the_sink_of_what_nobody_sees_is_given_up(what: str) -> None:
+    """It was closed, as its data set is complete: a file would stay open, or stay."""
+    sink = Kept()
+    engine = reach(State.STA6, False, open_sink=lambda context, command: sink)
+    context, command = CT_CONTEXT, store_request(7)
+    if what == "without instance":
+        del command[e.AFFECTED_SOP_INSTANCE_UID]
+    if what == "in the wrong place":
+        context = ECHO_CONTEXT
+    receive(engine, message_bytes(context, command, bytes(10)))
+    message = engine.requests.popleft()
+    if what == "too late":
+        engine = reach(State.STA7, False)
+    drive(provide(engine, message, lambda *_: 0x0000))
+    assert sink.calls == ["close"] if what == "answered" else sink.calls == ["close", "abort"]
+
+
 # ---- N-CREATE -------------------------------------------------------------------------------------------
 
 

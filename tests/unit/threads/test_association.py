@@ -378,6 +378,23 @@ def test_peer_stops_reading() -> None:
         scu.driver.run(store(scu.engine, bytes(8_000_000)))
 
 
+def test_peer_stops_reading_and_sends_without_end() -> None:
+    config = replace(CONFIG, network_timeout=0.15)
+    with against_raw(config=config) as (scu, peer):
+        requests = message_bytes(ECHO_CONTEXT, echo_request()) * 10
+
+        def flood() -> None:
+            with suppress(OSError):
+                while True:
+                    peer.sendall(requests)
+
+        flooding = InBackground(flood)
+        call = InBackground(lambda: scu.driver.run(store(scu.engine, bytes(8_000_000))))
+        call.wait(2)
+        assert isinstance(call.error, AssociationTimeout)
+        flooding.result()
+
+
 def test_a_connection_without_a_request_is_closed() -> None:
     with nothing_left():
         client, server = connection()

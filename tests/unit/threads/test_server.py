@@ -235,7 +235,7 @@ def test_no_thread_for_the_next_connection(
         def start(self: threading.Thread) -> None:
             raise RuntimeError("can't start new thread")
 
-        patch.setattr(server_module.Thread, "start", start)
+        patch.setattr(threading.Thread, "start", start)
         first, second = dial(listener), dial(listener)
         first.sendall(b"x")
         assert first.recv(1) == b"x"

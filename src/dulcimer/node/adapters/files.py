@@ -5,11 +5,11 @@
     DATA/
     ├─ node.lock                     held while a node runs on this folder; not empty after a crash
     ├─ index.sqlite (-wal, -shm)     the index
-    ├─ incoming/<uuid>.part          objects that are being received
+    ├─ incoming/                     where objects are received, in files without a name where the system can
     └─ objects/2026-11-24/4f/<SOP Instance UID>.dcm      one folder per day of arrival, 256 below it
 
-An object is written to ``incoming``, flushed as configured, and renamed: what lies below ``objects`` is
-complete. Every file gets a name that was free, so nothing is ever overwritten.
+An object is written to a file in ``incoming``, flushed as configured, and then given its name: what lies
+below ``objects`` is complete. Every file gets a name that was free, so nothing is ever overwritten.
 """
 
 from __future__ import annotations
@@ -21,19 +21,18 @@ import re
 from datetime import UTC, date, datetime
 from hashlib import blake2s
 from pathlib import Path
-from threading import Lock
 from typing import TYPE_CHECKING, Final
 from uuid import uuid4
 
 from dulcimer.data import part10
-from dulcimer.data.filesink import write_all
+from dulcimer.data.filesink import NewFile, NewFiles, write_all
 from dulcimer.node.config import Durability
 from dulcimer.node.domain import attributes
 from dulcimer.node.domain.attributes import Description, Undecodable
 from dulcimer.node.domain.model import Instance
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from pydicom.dataset import Dataset
 
@@ -117,13 +116,12 @@ class IncomingObject:
     __slots__ = (
         "_buffers",
         "_description",
-        "_descriptor",
+        "_file",
         "_head",
         "_head_limit",
         "_sync",
         "complete",
         "error",
-        "path",
         "size",
         "sop_class_uid",
         "sop_instance_uid",
@@ -133,7 +131,7 @@ class IncomingObject:
 
     def __init__(
         self,
-        path: str,
+        make_file: Callable[[], NewFile],
         sop_class_uid: str,
         sop_instance_uid: str,
         transfer_syntax_uid: str,
@@ -141,7 +139,6 @@ class IncomingObject:
         *,
         sync: bool,
     ) -> None:
-        self.path = path
         self.sop_class_uid = sop_class_uid
         self.sop_instance_uid = sop_instance_uid
         self.transfer_syntax_uid = transfer_syntax_uid
@@ -155,9 +152,9 @@ class IncomingObject:
         self.error: OSError | None = None
         meta = part10.preamble(sop_class_uid, sop_instance_uid, transfer_syntax_uid, source_aet=source_aet)
         self._buffers: list[bytes | memoryview] = [meta]
-        self._descriptor = -1
+        self._file: NewFile | None = None
         try:
-            self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+            self._file = make_file()
         except OSError as error:
             self._fail(error)
 
@@ -171,10 +168,10 @@ class IncomingObject:
 
     def flush(self) -> None:
         buffers = self._buffers
-        if not buffers:
+        if not buffers or self._file is None:
             return
         try:
-            write_all(self._descriptor, buffers)
+            write_all(self._file.descriptor, buffers)
         except OSError as error:
             self._fail(error)
             return
@@ -187,19 +184,24 @@ class IncomingObject:
     def close(self) -> None:
         try:
             self.flush()
-            if self._sync and self.error is None:
-                os.fsync(self._descriptor)
-            self._close_file()
+            if self._sync and self._file is not None:
+                os.fsync(self._file.descriptor)
         except OSError as error:
             self._fail(error)
         self.complete = self.error is None
 
     def abort(self) -> None:
         self._buffers.clear()
-        try:
-            self._close_file()
-        finally:
-            _unlink(self.path)
+        file, self._file = self._file, None
+        if file is not None:
+            file.discard()
+
+    def place(self, path: str) -> None:
+        """Give the file its name; raises FileExistsError if another one has it."""
+        if self._file is None:
+            raise ValueError("there is nothing to place")
+        self._file.publish_new(path)
+        self._file = None
 
     def description(self) -> Description | None:
         """Return what the data set says about itself, None if it cannot be decoded."""
@@ -213,7 +215,7 @@ class IncomingObject:
                 values = None
             if values is not None:
                 return attributes.describe(values)
-        return read_description(Path(self.path))
+        return None if self._file is None else read_description(Path(self._file.readable_as))
 
     def _look_into_head(self) -> None:
         """See whether the head is long enough; if it is, its memory is given back."""
@@ -233,16 +235,7 @@ class IncomingObject:
     def _fail(self, error: OSError) -> None:
         self.error = error
         self._head, self._head_limit = bytearray(), 0
-        try:
-            self.abort()
-        except OSError:
-            # The first error is the one that counts.
-            pass
-
-    def _close_file(self) -> None:
-        if self._descriptor >= 0:
-            descriptor, self._descriptor = self._descriptor, -1
-            os.close(descriptor)
+        self.abort()
 
 
 class ObjectStore:
@@ -253,15 +246,19 @@ class ObjectStore:
         self._objects = str(folder.objects)
         self._sync_file = durability is not Durability.OFF
         self._sync_folder = durability is Durability.FULL
-        self._naming = Lock()
         self._known_folders: set[str] = set()
+        self._new_files = NewFiles()
+
+    def close(self) -> None:
+        """Give up what was made for objects to come."""
+        self._new_files.close()
 
     def receive(
         self, sop_class_uid: str, sop_instance_uid: str, transfer_syntax_uid: str, source_aet: str
     ) -> IncomingObject:
         """Open the sink for an object that begins to arrive."""
         return IncomingObject(
-            f"{self._incoming}/{uuid4().hex}.part",
+            lambda: self._new_files.take(self._incoming),
             sop_class_uid,
             sop_instance_uid,
             transfer_syntax_uid,
@@ -278,12 +275,14 @@ class ObjectStore:
         bucket = blake2s(uid.encode(), digest_size=1).hexdigest()
         folder = f"{datetime.now(UTC).date().isoformat()}/{bucket}"
         self._make_folder(folder)
-        with self._naming:
-            path, number = f"{folder}/{name}.dcm", 1
-            while Path(self._objects, path).exists():
+        path, number = f"{folder}/{name}.dcm", 1
+        while True:
+            try:
+                staged.place(f"{self._objects}/{path}")
+                break
+            except FileExistsError:
                 number += 1
                 path = f"{folder}/{name}~{number}.dcm"
-            Path(staged.path).rename(f"{self._objects}/{path}")
         if self._sync_folder:
             _sync_folder(f"{self._objects}/{folder}")
         return path

@@ -109,7 +109,7 @@ def decode(pdu_type: int, body: bytes | bytearray | memoryview) -> ControlPDU:
     if pdu_type == P_DATA_TF:
         raise UnexpectedPDU("P-DATA-TF among the control PDUs")
     if not A_ASSOCIATE_RQ <= pdu_type <= A_ABORT:
-        raise UnrecognizedPDU(f"PDU type 0x{pdu_type:02X}")
+        raise UnrecognizedPDU(f"there is no PDU of type 0x{pdu_type:02X}")
     if len(data) < 4:
         raise InvalidParameter(f"a PDU of type 0x{pdu_type:02X} with {len(data)} bytes, it has 4")
     if pdu_type == A_ASSOCIATE_RJ:

@@ -36,6 +36,10 @@ def _anonymous(size: int) -> mmap.mmap:
     return mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
 
 
+def _no_such(kind: int) -> str:
+    return f"there is no PDU of type 0x{kind:02X}"
+
+
 class Fragment(NamedTuple):
     """Some bytes of a presentation data value (PS3.8 9.3.5.1).
 
@@ -176,18 +180,20 @@ class Reader:
                 if high - low < 6:
                     # The type alone is enough to turn a stranger away.
                     if not 1 <= buffer[low] <= 7:
-                        return self._fail(events, f"PDU type 0x{buffer[low]:02X}", UnrecognizedPDU)
+                        return self._fail(events, _no_such(buffer[low]), UnrecognizedPDU)
                     break
                 kind, length = _PDU_HEADER.unpack_from(buffer, low)
                 if kind == P_DATA_TF:
-                    if length < 6 or 0 < self.max_pdu < length:
+                    if length < 6:
+                        return self._fail(events, f"P-DATA-TF of {length} bytes is too short for a value")
+                    if 0 < self.max_pdu < length:
                         return self._fail(
                             events, f"P-DATA-TF of {length} bytes, the maximum length is {self.max_pdu}"
                         )
                     pdu_left = length
                     low += 6
                 elif not 1 <= kind <= 7:
-                    return self._fail(events, f"PDU type 0x{kind:02X}", UnrecognizedPDU)
+                    return self._fail(events, _no_such(kind), UnrecognizedPDU)
                 elif length > MAX_CONTROL_PDU:
                     return self._fail(events, f"PDU of type 0x{kind:02X} claims {length} bytes")
                 elif length + 6 > self._size:
