@@ -148,11 +148,14 @@ def one_association(dice: random.Random, secure: bool) -> None:
     sleep(dice.choice((0.0, 0.002, 0.01, 0.05)))
     with suppress(AssociationError, RuntimeError):
         dice.choice(ENDS)(scu, scp, dice)
+    stop.set()
+    # Not every end is one: what is no PDU may be taken for the data that it came in the middle of.
+    if not eventually(lambda: scu.is_over and all(user.done for user in users), 0.3):
+        scu.driver.abort()
     for user in users:
-        user.wait(PATIENCE * 2)
+        user.wait(PATIENCE)
         if user.error is not None:
             raise user.error
-    stop.set()
     thread.join(PATIENCE)
     assert not thread.is_alive()
     assert eventually(lambda: scu.transport.closed and scp.transport.closed)
@@ -181,6 +184,8 @@ def test_random_use_and_random_ends(secure: bool, caplog: pytest.LogCaptureFixtu
         lanes = [InBackground(lambda number=number: lane(number)) for number in range(4)]  # type: ignore[misc]
         for one in lanes:
             one.wait(SECONDS + 4 * PATIENCE)
-        assert sum(one.result() for one in lanes) >= 20
+        done = [one.result() for one in lanes]
+        print("associations", done)
+        assert all(done)
     # Nothing of what the other side does may be a fault of ours.
     assert not [record for record in caplog.records if record.exc_info and record.name == "dulcimer.threads"]

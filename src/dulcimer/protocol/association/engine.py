@@ -124,12 +124,14 @@ class Observer(Protocol):
 class Exchange:
     """An operation that we invoked: the responses that came for it so far."""
 
-    __slots__ = ("context_id", "field", "responses")
+    __slots__ = ("answered", "context_id", "field", "responses")
 
     def __init__(self, context_id: int, field: int) -> None:
         self.context_id = context_id
         self.field = field
         self.responses: deque[Message] = deque()
+        self.answered = False
+        """Whether the last response has come."""
 
 
 class Engine:
@@ -175,6 +177,7 @@ class Engine:
         self._reader = Reader(config.max_length)
         self._assembler = Assembler(self._check_command, self._choose_sink)
         self._exchanges: dict[int, Exchange] = {}
+        self._given_up: set[int] = set()
         self._unanswered: set[int] = set()
         self._encoded = b""
         self._rejection = AssociateRJ(1, 1, 1)
@@ -452,15 +455,21 @@ class Engine:
 
     def free_message_id(self, wanted: int) -> int:
         """Return ``wanted``, or the next message ID that no outstanding operation uses (PS3.7 9.1.1.1.1)."""
-        if len(self._exchanges) >= 0xFFFF:
+        if len(self._exchanges) + len(self._given_up) >= 0xFFFF:
             raise LocalProtocolError("every message ID is in use by an outstanding operation")
-        while wanted in self._exchanges:
+        while wanted in self._exchanges or wanted in self._given_up:
             wanted = wanted % 0xFFFF + 1
         return wanted
 
     def finish(self, message_id: int) -> None:
-        """Forget an exchange: whatever else comes for it answers nothing."""
-        self._exchanges.pop(message_id, None)
+        """Forget an exchange: whatever else comes for it answers nothing.
+
+        The message ID of one that was given up before its answer came is not used again until it has come:
+        that answer would be taken for the answer to another request.
+        """
+        exchange = self._exchanges.pop(message_id, None)
+        if exchange is not None and not exchange.answered:
+            self._given_up.add(message_id)
         self.generation += 1
 
     def send_message(
@@ -550,10 +559,16 @@ class Engine:
                 self.cancelled.add(target)
         elif field & RESPONSE_BIT:
             exchange = self._exchange_for(message.context_id, command)
+            final = command.get(STATUS) not in _PENDING
             if exchange is not None:
                 exchange.responses.append(message)
-            elif self.observer is not None:
-                self.observer.unmatched(message)
+                exchange.answered = exchange.answered or final
+            else:
+                answered = command.get(MESSAGE_ID_BEING_RESPONDED_TO)
+                if final and isinstance(answered, int):
+                    self._given_up.discard(answered)
+                if self.observer is not None:
+                    self.observer.unmatched(message)
         else:
             message_id = command[MESSAGE_ID]
             assert isinstance(message_id, int)

@@ -920,6 +920,23 @@ def test_a_late_response_is_not_delivered() -> None:
     assert isinstance(late.sink, NullSink)
 
 
+def test_the_message_id_of_an_operation_that_was_given_up_waits_for_its_answer() -> None:
+    engine, _ = outstanding()
+    engine.finish(5)
+    assert engine.free_message_id(5) == 6
+    receive(engine, message_bytes(MPPS_CONTEXT, response_to(set_request(5)), b"late"))
+    assert engine.free_message_id(5) == 5
+
+
+def test_the_message_id_of_an_operation_that_was_answered_is_free_again() -> None:
+    engine, _ = outstanding()
+    exchange = engine._exchanges[5]
+    receive(engine, message_bytes(MPPS_CONTEXT, response_to(set_request(5)), b"answer"))
+    engine.finish(5)
+    assert len(exchange.responses) == 1
+    assert engine.free_message_id(5) == 5
+
+
 def test_a_response_that_is_finished_with_while_it_arrives() -> None:
     engine, recorder = outstanding()
     exchange = engine._exchanges[5]
@@ -951,6 +968,7 @@ def test_message_ids() -> None:
     assert engine.free_message_id(0xFFFF) == 1
     with pytest.raises(LocalProtocolError, match="message ID 65535 is in use"):
         engine.send_request(MPPS_CONTEXT, set_request(0xFFFF), b"", 0.0)
+    receive(engine, message_bytes(MPPS_CONTEXT, response_to(set_request(0xFFFF)), b""))
     engine.finish(0xFFFF)
     assert engine.free_message_id(0xFFFF) == 0xFFFF
 
