@@ -20,7 +20,8 @@ from bench.programs.stepwise import stepwise
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 _WATCHED = 5.0
-_SETTLED = 1.0
+_SETTLED = 3.0
+"""Seconds until an association has given back what it does not need while it is idle."""
 
 
 def idle(options: Options) -> Iterator[Row]:

@@ -20,12 +20,13 @@ from dulcimer.pdu_primitives import (
     UserIdentityNegotiation,
     user_information_to_wire,
 )
+from dulcimer.protocol.wire.pdus import UserInformation
 from dulcimer.utils import set_ae
 
 if TYPE_CHECKING:
     from dulcimer.pdu_primitives import NegotiationItem
     from dulcimer.presentation import PresentationContext
-    from dulcimer.protocol.wire.pdus import AssociateAC, AssociateRJ, AssociateRQ, UserInformation
+    from dulcimer.protocol.wire.pdus import AssociateAC, AssociateRJ, AssociateRQ
     from dulcimer.transport import AddressInformation
 
 _I = TypeVar("_I")
@@ -82,12 +83,14 @@ class ServiceUser:
 
     def to_wire(self) -> UserInformation:
         """Return what will be sent as User Information (PS3.8 9.3.2.3)."""
-        information = user_information_to_wire(self._extended)
+        information = UserInformation(self._maximum_length, str(self._class_uid or ""), self._version_name)
+        if not self._extended:
+            return information
         return replace(
-            information,
-            max_length=self._maximum_length,
-            implementation_class_uid=str(self._class_uid or ""),
-            implementation_version_name=self._version_name,
+            user_information_to_wire(self._extended),
+            max_length=information.max_length,
+            implementation_class_uid=information.implementation_class_uid,
+            implementation_version_name=information.implementation_version_name,
         )
 
     def negotiated(self, pdu: AssociateRQ | AssociateAC | AssociateRJ) -> None:

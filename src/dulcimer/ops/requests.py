@@ -153,7 +153,7 @@ def c_store(
     """
     source: DataSource | None
     if isinstance(dataset, (str, Path)):
-        path = Path(dataset)
+        path = dataset if isinstance(dataset, Path) else Path(dataset)
         try:
             header, content = part10.read(path, SMALL_FILE)
         except part10.NotPart10 as error:
