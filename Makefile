@@ -31,9 +31,10 @@ check-static: $(VENV)/.dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-## What every commit passes, in about a minute
+## What every commit passes, in about a minute: the checks and the tests that start no other program
 check: check-static
-	$(BIN)/python -m pytest -n auto -m "not interop and not slow" tests
+	$(BIN)/python -m pytest -n auto -m "not interop and not slow" --ignore tests/node --ignore tests/cli \
+		--ignore tests/examples tests
 
 format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .
