@@ -67,6 +67,8 @@ if TYPE_CHECKING:
 __all__ = ["Association", "ServiceUser"]
 
 _LOGGER = logging.getLogger("dulcimer.association")
+# A library says nothing unless its user asks for it: `failure` tells what happened.
+logging.getLogger("dulcimer").addHandler(logging.NullHandler())
 
 P = ParamSpec("P")
 

@@ -13,7 +13,7 @@ from dulcimer.cli.plan import FALLBACK, UNCOMPRESSED, Batch, plan
 from dulcimer.cli.scan import EXPLICIT_VR_BIG_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN, Sendable
 from dulcimer.data.codec import DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN
 from dulcimer.data.convert import reencode
-from dulcimer.data.sources import SMALL_FILE, FileSource
+from dulcimer.data.sources import file_source
 from dulcimer.ops.requests import request
 from dulcimer.ops.selection import context_for
 from dulcimer.protocol.dimse.elements import (
@@ -27,8 +27,7 @@ from dulcimer.protocol.dimse.elements import (
 from dulcimer.protocol.dimse.messages import C_STORE_RQ
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-    from pathlib import Path
+    from collections.abc import Callable, Iterable
     from types import FrameType
 
     from pydicom.dataset import Dataset
@@ -38,7 +37,6 @@ if TYPE_CHECKING:
     from dulcimer.ops.requests import Response
     from dulcimer.protocol.association.engine import Engine
     from dulcimer.protocol.dimse.commands import Value
-    from dulcimer.protocol.wire.writer import DataSource
 
 WARNINGS: Final = {
     0xB000: "coercion of data elements",
@@ -224,30 +222,8 @@ def _as_it_is(engine: Engine, file: Sendable, message_id: int) -> Operation[Resp
     # Many deflated data sets lack the byte that makes their length even (PS3.5 A.5), and DCMTK aborts an
     # association on which a fragment is odd.
     pad = bool(file.size % 2) and file.transfer_syntax_uid == DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN
-    return (yield from request(engine, context, command, _source(file.path, file.offset, file.size, pad)))
-
-
-def _source(path: Path, offset: int, size: int, pad: bool) -> DataSource:
-    if size > SMALL_FILE:
-        source = FileSource(path, offset, offset + size)
-        return _Padded(source, size) if pad else source
-    with path.open("rb", buffering=0) as file:
-        file.seek(offset)
-        return file.read(size) + (b"\0" if pad else b"")
-
-
-class _Padded:
-    """A data set and one byte more."""
-
-    def __init__(self, source: FileSource, size: int) -> None:
-        self._source = source
-        self._size = size
-
-    def __call__(self, chunk: int) -> Iterator[memoryview]:
-        left = self._size
-        for piece in self._source(chunk):
-            left -= len(piece)
-            yield piece if left else memoryview(bytes(piece) + b"\0")
+    source = file_source(file.path, file.offset, file.offset + file.size, pad=pad)
+    return (yield from request(engine, context, command, source))
 
 
 def _convertible(accepted: set[tuple[str, str]], file: Sendable) -> bool:

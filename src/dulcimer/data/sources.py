@@ -56,13 +56,13 @@ class FileSource:
                 turn = 1 - turn
 
 
-def file_source(path: Path, offset: int, size: int) -> FileSource | bytes:
-    """Return the data set of a file as something that can be sent."""
+def file_source(path: Path, offset: int, size: int, *, pad: bool = False) -> FileSource | bytes:
+    """Return the data set of a file as something that can be sent; see :class:`FileSource`."""
     if size - offset > SMALL_FILE:
-        return FileSource(path, offset, size)
+        return FileSource(path, offset, size, pad=pad)
     with path.open("rb") as file:
         file.seek(offset)
         data = file.read(size - offset)
-    if len(data) < size - offset:
+    if len(data) != size - offset:
         raise OSError(f"{path} became {size - offset - len(data)} bytes shorter")
-    return data
+    return data + b"\0" if pad else data
