@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 _log: Final = logging.getLogger("dulcimer.node")
 
+LONGEST_STEP: Final = 1 << 26
+"""The longest data set of a procedure step that is taken, in bytes; objects go to files and have no limit."""
+
 VERIFICATION: Final = "1.2.840.10008.1.1"
 UNCOMPRESSED: Final = ("1.2.840.10008.1.2.1", "1.2.840.10008.1.2", "1.2.840.10008.1.2.2")
 
@@ -123,6 +126,7 @@ class Node:
         config = self.config
         ae = AE(config.aet)
         ae.maximum_pdu_size = config.max_pdu
+        ae.maximum_data_set = LONGEST_STEP
         ae.maximum_associations = config.max_associations
         ae.acse_timeout = config.acse_timeout or None
         ae.dimse_timeout = config.dimse_timeout or None
