@@ -3,7 +3,7 @@ VENV   ?= .venv
 PYTHON ?= python3
 BIN    := $(VENV)/bin
 
-.PHONY: run test check check-static bench format clean
+.PHONY: run test check check-static bench docs format clean
 
 $(BIN)/dulcimer: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -46,5 +46,14 @@ bench: $(VENV)/.dev
 	$(BIN)/python -m pip install --quiet --editable '.[bench]'
 	$(BIN)/python -m bench $(ARGS)
 
+## The documentation site: site/index.html, which a browser opens as it is
+docs: $(VENV)/.docs
+	$(BIN)/python tools/conformance.py CONFORMANCE.md
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+$(VENV)/.docs: pyproject.toml $(BIN)/dulcimer
+	$(BIN)/python -m pip install --quiet --editable '.[docs]'
+	@touch $@
+
 clean:
-	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) build dist site .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -17,7 +17,7 @@ from rich.markup import escape
 
 from bench import report
 from bench.model import Options, Row
-from bench.rows import exchanges, footprint, receive, send
+from bench.rows import exchanges, footprint, index, printing, query, receive, send, steps
 
 GROUPS: dict[str, Callable[[Options], Iterator[Row]]] = {
     "receive-serve": receive.rows,
@@ -25,6 +25,10 @@ GROUPS: dict[str, Callable[[Options], Iterator[Row]]] = {
     "send": send.rows,
     "n-set": exchanges.n_set,
     "echo-associate": exchanges.echo,
+    "find-get": query.rows,
+    "printing": printing.rows,
+    "index": index.rows,
+    "steps": steps.rows,
     "idle": footprint.idle,
     "memory": footprint.memory,
     "import": footprint.imports,

@@ -33,7 +33,7 @@ def main(folder: Path, port: int) -> None:
         ("127.0.0.1", port),
         block=True,
         evt_handlers=[(evt.EVT_C_STORE_OPEN, open_file, [folder]), (evt.EVT_C_STORE, answer)],
-        unrestricted_storage=True,
+        storage="any",
     )
 
 

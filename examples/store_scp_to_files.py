@@ -33,7 +33,7 @@ def main() -> None:
     ae.start_server(
         (options.host, options.port),
         evt_handlers=[(evt.EVT_C_STORE_OPEN, open_file, [options.folder]), (evt.EVT_C_STORE, answer)],
-        unrestricted_storage=True,
+        storage="any",
     )
 
 

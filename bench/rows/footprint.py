@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -77,13 +76,13 @@ def memory(options: Options) -> Iterator[Row]:
             command = processes.python("bench.programs.dulcimer_sender", server.port, sent.folder)
             with stepwise(command, options.scratch / "sender.log") as sender:
                 pids = {"sender": sender.pid, "receiver": server.pid}
-                before = {name: _forget_peak(pid) for name, pid in pids.items()}
+                before = {name: forget_peak(pid) for name, pid in pids.items()}
                 sender.go()
                 for name, pid in pids.items():
-                    grown[name].append((_peak(pid) - before[name]) / 1024)
+                    grown[name].append((peak(pid) - before[name]) / 1024)
         sent.verify(folder, "dulcimer")
-        shutil.rmtree(folder)
-    shutil.rmtree(sent.folder)
+        objects.put_aside(folder)
+    objects.put_aside(sent.folder)
     row = Row("memory", f"One object of {size // MEGA} MB: peak growth", "MB", grown)
     row.at_most("sender", 64.0, "MB")
     yield row.at_most("receiver", 64.0, "MB")
@@ -117,7 +116,7 @@ def _resident(pid: int) -> int:
     return _kilobytes(Path(f"/proc/{pid}/smaps_rollup"), "Rss")
 
 
-def _peak(pid: int) -> int:
+def peak(pid: int) -> int:
     """Return the peak of a process's resident memory in KB, pages of mapped files included."""
     return _kilobytes(Path(f"/proc/{pid}/status"), "VmHWM")
 
@@ -129,7 +128,7 @@ def _kilobytes(source: Path, name: str) -> int:
     raise KeyError(name)
 
 
-def _forget_peak(pid: int) -> int:
+def forget_peak(pid: int) -> int:
     """Set a process's peak of resident memory back to what it is now, and return that in KB."""
     Path(f"/proc/{pid}/clear_refs").write_text("5", encoding="ascii")
     return _resident(pid)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from statistics import median
@@ -51,8 +50,8 @@ def nagle(options: Options) -> Iterator[Row]:
         note=f"peers: {few.count} objects",
     )
     row.faster(OURS, STORESCP.name, 100).faster(OURS, PYNETDICOM.name, 100)
-    shutil.rmtree(ours.folder)
-    shutil.rmtree(few.folder)
+    objects.put_aside(ours.folder)
+    objects.put_aside(few.folder)
     yield row
 
 
@@ -67,7 +66,7 @@ def _sized(options: Options, key: str, count: int, size: int, *, with_node: bool
     runs[PYNETDICOM.name] = stream.into(PYNETDICOM, sent)
     runs[_START] = stream.start(sent)
     samples = per_object(in_turn(options, f"receive {text}", runs), count, {})
-    shutil.rmtree(sent.folder)
+    objects.put_aside(sent.folder)
 
     plain = Row(f"receive-{key}", f"Receive {text}, to files", "ms/object", samples)
     plain.faster(OURS, STORESCP_NODELAY.name, 1.0).faster(OURS, PYNETDICOM.name, 8.0)
@@ -102,7 +101,7 @@ class Stream:
                 self._send(server.port, self._first.folder)
                 seconds = self._send(server.port, sent.folder)
             sent.verify(folder, receiver.name, besides=1)
-            shutil.rmtree(folder)
+            objects.put_aside(folder)
             return seconds
 
         return run
@@ -132,5 +131,6 @@ def per_object(samples: dict[str, list[float]], count: int, other: dict[str, int
 
 def emptied_parent(folder: Path) -> Path:
     """Return the folder, not there but ready to be made."""
-    shutil.rmtree(folder, ignore_errors=True)
+    if folder.exists():
+        objects.put_aside(folder)
     return folder

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator
 from statistics import median
 
@@ -31,8 +30,8 @@ def rows(options: Options) -> Iterator[Row]:
         few = objects.make(options.scratch / f"send-{key}-few", max(1, count // 10), size)
         for receiver in (STORESCP_NODELAY, PLAIN):
             yield _row(options, f"send-{key}", text, sent, few, receiver)
-        shutil.rmtree(sent.folder)
-        shutil.rmtree(few.folder)
+        objects.put_aside(sent.folder)
+        objects.put_aside(few.folder)
 
 
 def _row(options: Options, key: str, text: str, sent: Objects, few: Objects, receiver: Receiver) -> Row:
@@ -68,7 +67,7 @@ def _python(options: Options, module: str, sent: Objects, receiver: Receiver) ->
             with stepwise(command, options.scratch / "sender.log") as sender:
                 seconds = float(sender.go())
         sent.verify(folder, f"{module} to {receiver.name}")
-        shutil.rmtree(folder)
+        objects.put_aside(folder)
         return seconds
 
     return run
@@ -81,7 +80,7 @@ def _dcmtk(options: Options, sent: Objects, receiver: Receiver) -> Callable[[], 
             command = contestants.storescu(server.port, sent.folder)
             seconds = processes.timed(command, options.scratch / "sender.log", NODELAY)
         sent.verify(folder, f"storescu to {receiver.name}")
-        shutil.rmtree(folder)
+        objects.put_aside(folder)
         return seconds
 
     return run

@@ -13,6 +13,11 @@ from dulcimer.identity import IMPLEMENTATION_VERSION as DULCIMER_IMPLEMENTATION_
 from dulcimer.identity import UID_PREFIX as DULCIMER_UID_PREFIX
 from dulcimer.identity import __version__
 
+# Programs that were written for pynetdicom know these names; the values are this implementation's own.
+PYNETDICOM_IMPLEMENTATION_UID = DULCIMER_IMPLEMENTATION_UID
+PYNETDICOM_IMPLEMENTATION_VERSION = DULCIMER_IMPLEMENTATION_VERSION
+PYNETDICOM_UID_PREFIX = DULCIMER_UID_PREFIX
+
 if TYPE_CHECKING:
     from dulcimer import events as evt
     from dulcimer._globals import ALL_TRANSFER_SYNTAXES, DEFAULT_TRANSFER_SYNTAXES
@@ -71,6 +76,9 @@ __all__ = [
     "DULCIMER_IMPLEMENTATION_UID",
     "DULCIMER_IMPLEMENTATION_VERSION",
     "DULCIMER_UID_PREFIX",
+    "PYNETDICOM_IMPLEMENTATION_UID",
+    "PYNETDICOM_IMPLEMENTATION_VERSION",
+    "PYNETDICOM_UID_PREFIX",
     "AllStoragePresentationContexts",
     "ApplicationEventLoggingPresentationContexts",
     "Association",

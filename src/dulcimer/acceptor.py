@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
@@ -15,7 +15,13 @@ from dulcimer.pdu_primitives import (
     SOPClassExtendedNegotiation,
     UserIdentityNegotiation,
 )
-from dulcimer.protocol.association.negotiate import Supported, as_acceptor
+from dulcimer.protocol.association.negotiate import (
+    Choose,
+    Supported,
+    acceptor_order,
+    as_acceptor,
+    requestor_order,
+)
 from dulcimer.protocol.wire.pdus import (
     APPLICATION_CONTEXT,
     AssociateAC,
@@ -28,7 +34,8 @@ from dulcimer.services.registry import is_other_than_storage
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from dulcimer.association import Association
+    from dulcimer._config import Settings, Validator
+    from dulcimer.association_base import AssociationBase
     from dulcimer.ops.lifecycle import Decision
     from dulcimer.presentation import PresentationContext
 
@@ -40,6 +47,12 @@ APPLICATION_CONTEXT_NOT_SUPPORTED: Final = AssociateRJ(1, 1, 2)
 USER_NOT_VERIFIED: Final = AssociateRJ(2, 2, 1)
 LOCAL_LIMIT_EXCEEDED: Final = AssociateRJ(2, 3, 2)
 
+TransferSyntaxPolicy = str | Callable[[UID, list[UID], list[UID]], str | None]
+"""``"acceptor"``, ``"requestor"``, or a function of the abstract syntax, the proposed and the supported
+transfer syntaxes that returns one of the proposed ones, or None to reject the context."""
+
+_LONGEST_NAME: Final = 16
+
 
 @dataclass(frozen=True, slots=True)
 class Policy:
@@ -49,17 +62,16 @@ class Policy:
     ----------
     supported
         Transfer syntaxes and roles by abstract syntax.
-    unrestricted_storage
+    any_storage
         Whether every abstract syntax that is not known to be something else is taken as a storage SOP class,
-        in any transfer syntax.
-    requestor_order
-        Whether the first supported transfer syntax of the requestor is chosen, rather than the first one of
-        ours that was proposed.
+        in any transfer syntax; None leaves it to the settings.
+    choose
+        Chooses the transfer syntax.
     """
 
     supported: Mapping[str, Supported]
-    unrestricted_storage: bool = False
-    requestor_order: bool = False
+    any_storage: bool | None = None
+    choose: Choose = acceptor_order
 
 
 def supported(contexts: Iterable[PresentationContext]) -> dict[str, Supported]:
@@ -72,10 +84,64 @@ def supported(contexts: Iterable[PresentationContext]) -> dict[str, Supported]:
     }
 
 
-def decide(assoc: Association, policy: Policy, request: AssociateRQ) -> Decision:
+def chooser(policy: TransferSyntaxPolicy) -> Choose:
+    """Return what chooses transfer syntaxes for a server's ``ts_policy``.
+
+    Raises
+    ------
+    ValueError
+        If there is no such policy.
+    """
+    if policy == "acceptor":
+        return acceptor_order
+    if policy == "requestor":
+        return requestor_order
+    if isinstance(policy, str) or not callable(policy):
+        message = "'ts_policy' must be 'acceptor', 'requestor' or a function"
+        raise ValueError(message)  # noqa: TRY004 - also of a word that is none
+    ask = policy
+
+    def choose(abstract: str, proposed: tuple[str, ...], supported: tuple[str, ...]) -> str | None:
+        try:
+            chosen = ask(UID(abstract), [UID(uid) for uid in proposed], [UID(uid) for uid in supported])
+        except Exception:
+            _LOGGER.exception("The function given as 'ts_policy' raised: the acceptor's order is used")
+            return acceptor_order(abstract, proposed, supported)
+        return None if chosen is None else str(chosen)
+
+    return choose
+
+
+def readable(request: AssociateRQ, settings: Settings) -> AssociateRQ:
+    """Return a request with its text as the codecs of the settings have it."""
+    texts = request.called, request.calling, request.user.implementation_version_name
+    if all(text is None or text.isascii() for text in texts):
+        return request
+    user = request.user
+    if user.implementation_version_name is not None:
+        user = replace(
+            user, implementation_version_name=settings.text(user.implementation_version_name)[:_LONGEST_NAME]
+        )
+    return replace(
+        request, called=settings.text(request.called), calling=settings.text(request.calling), user=user
+    )
+
+
+def decide(assoc: AssociationBase, policy: Policy, request: AssociateRQ, sent: AssociateRQ) -> Decision:
     """Decide on an association request.
 
     Returns None if a handler has ended the association meanwhile.
+
+    Parameters
+    ----------
+    assoc
+        The association.
+    policy
+        What is accepted.
+    request
+        The request with readable texts.
+    sent
+        The request as it came: its AE titles are repeated in the answer.
     """
     ae = assoc.ae
     rejection = _rejection(assoc, request)
@@ -89,6 +155,7 @@ def decide(assoc: Association, policy: Policy, request: AssociateRQ) -> Decision
     if rejection is None and ae.limit_exceeded(assoc):
         rejection = LOCAL_LIMIT_EXCEEDED
     if rejection is not None:
+        items.negotiated(rejection)
         return rejection
     user = request.user
     if user.extended:
@@ -103,19 +170,29 @@ def decide(assoc: Association, policy: Policy, request: AssociateRQ) -> Decision
         window = _window(assoc)
         if window is not None:
             items.add_negotiation_item(window)
-    fallback = _any_storage if policy.unrestricted_storage else None
+    any_storage = policy.any_storage
+    if any_storage is None:
+        any_storage = assoc.settings.UNRESTRICTED_STORAGE_SERVICE
+    offered = request
+    if assoc.settings.screens_uids:
+        validator = assoc.settings.VALIDATORS["UI"]
+        offered = replace(request, contexts=tuple(_screened(validator, c) for c in request.contexts))
     negotiated = as_acceptor(
-        request, policy.supported, fallback=fallback, requestor_order=policy.requestor_order
+        offered,
+        policy.supported,
+        fallback=_any_storage if any_storage else None,
+        choose=policy.choose,
+        assume_roles=not ae.strict,
     )
     information = items.to_wire()
     if negotiated.roles:
         information = replace(information, roles=negotiated.roles)
-    answer = AssociateAC(request.called, request.calling, negotiated.results, information)
+    answer = AssociateAC(sent.called, sent.calling, negotiated.results, information)
     items.negotiated(answer)
     return answer, negotiated.contexts
 
 
-def _rejection(assoc: Association, request: AssociateRQ) -> AssociateRJ | None:
+def _rejection(assoc: AssociationBase, request: AssociateRQ) -> AssociateRJ | None:
     ae = assoc.ae
     rejection = None
     if ae.require_calling_aet:
@@ -129,13 +206,20 @@ def _rejection(assoc: Association, request: AssociateRQ) -> AssociateRJ | None:
     return rejection
 
 
+def _screened(validator: Validator, proposed: ProposedContext) -> ProposedContext:
+    """Return a context without an abstract syntax, which nothing supports, if that is no UID."""
+    if validator(proposed.abstract_syntax)[0]:
+        return proposed
+    return replace(proposed, abstract_syntax="")
+
+
 def _any_storage(proposed: ProposedContext) -> str | None:
     if not proposed.abstract_syntax or is_other_than_storage(proposed.abstract_syntax):
         return None
     return next(iter(proposed.transfer_syntaxes), None)
 
 
-def _user_identity(assoc: Association) -> tuple[bool, UserIdentityNegotiation | None]:
+def _user_identity(assoc: AssociationBase) -> tuple[bool, UserIdentityNegotiation | None]:
     if assoc.bound(evt.EVT_USER_ID) is None:
         return True, None
     identity = assoc.requestor.user_identity
@@ -164,7 +248,7 @@ def _user_identity(assoc: Association) -> tuple[bool, UserIdentityNegotiation | 
     return True, item
 
 
-def _extended(assoc: Association) -> list[SOPClassExtendedNegotiation]:
+def _extended(assoc: AssociationBase) -> list[SOPClassExtendedNegotiation]:
     try:
         answers = evt.trigger(assoc, evt.EVT_SOP_EXTENDED, {"app_info": assoc.requestor.sop_class_extended})
         items = []
@@ -179,7 +263,7 @@ def _extended(assoc: Association) -> list[SOPClassExtendedNegotiation]:
     return items
 
 
-def _common(assoc: Association) -> None:
+def _common(assoc: AssociationBase) -> None:
     try:
         taken = evt.trigger(assoc, evt.EVT_SOP_COMMON, {"items": assoc.requestor.sop_class_common_extended})
         assoc.acceptor.accept_common_extended(dict(taken or {}))
@@ -187,7 +271,7 @@ def _common(assoc: Association) -> None:
         _LOGGER.exception("The handler bound to 'evt.EVT_SOP_COMMON' raised")
 
 
-def _window(assoc: Association) -> AsynchronousOperationsWindowNegotiation | None:
+def _window(assoc: AssociationBase) -> AsynchronousOperationsWindowNegotiation | None:
     if assoc.bound(evt.EVT_ASYNC_OPS) is None:
         return None
     invoked, performed = assoc.requestor.asynchronous_operations

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 import ssl
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from threading import Lock
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from pydicom.uid import UID
 
@@ -19,9 +19,10 @@ from dulcimer.events import Handlers
 from dulcimer.identity import IMPLEMENTATION_UID, IMPLEMENTATION_VERSION
 from dulcimer.presentation import PresentationContext, build_context
 from dulcimer.transport import AssociationServer, ThreadedAssociationServer
-from dulcimer.utils import set_ae, set_uid
+from dulcimer.utils import check_ae, set_ae, set_uid, text_of
 
 if TYPE_CHECKING:
+    from dulcimer.association_base import AssociationBase
     from dulcimer.events import EventHandlerType
     from dulcimer.pdu_primitives import NegotiationItem
 
@@ -42,6 +43,13 @@ def _seconds(value: Any, name: str, default: float | None) -> float | None:
     return default
 
 
+class Counted(Protocol):
+    """A server whose associations count for :attr:`ApplicationEntity.maximum_associations`."""
+
+    @property
+    def association_count(self) -> int: ...
+
+
 class ApplicationEntity:
     """An application entity.
 
@@ -49,9 +57,15 @@ class ApplicationEntity:
     ----------
     ae_title
         Its AE title, at most 16 characters (PS3.5 6.2).
+
+    Attributes
+    ----------
+    config : Config
+        Settings of :mod:`dulcimer._config` that differ for this entity, its servers and associations.
     """
 
     def __init__(self, ae_title: str = "DULCIMER") -> None:
+        self.config = _config.Config()
         self.ae_title = ae_title
         self._implementation_class_uid = UID(IMPLEMENTATION_UID)
         self._implementation_version_name: str | None = IMPLEMENTATION_VERSION
@@ -62,6 +76,7 @@ class ApplicationEntity:
         self._maximum_associations = 10
         self._maximum_pdu_size = DEFAULT_MAX_LENGTH
         self._maximum_data_set: int | None = None
+        self._strict = False
         self._require_called_aet = False
         self._require_calling_aet: list[str] = []
         self._requested_contexts: list[PresentationContext] = []
@@ -69,6 +84,7 @@ class ApplicationEntity:
         self._lock = Lock()
         self._requested: dict[Association, None] = {}
         self._servers: list[AssociationServer] = []
+        self._counted: list[Counted] = []
 
     # ---- identity ------------------------------------------------------------------------------------
 
@@ -79,7 +95,11 @@ class ApplicationEntity:
 
     @ae_title.setter
     def ae_title(self, value: str) -> None:
-        self._ae_title = set_ae(value, "ae_title", False, False) or ""
+        self._ae_title = self._title(value, "ae_title")
+
+    def _title(self, value: Any, name: str) -> str:
+        validator = _config.settings(self.config).VALIDATORS["AE"]
+        return check_ae(text_of(value, name), name, validator, False, False) or ""
 
     @property
     def implementation_class_uid(self) -> UID:
@@ -102,7 +122,7 @@ class ApplicationEntity:
     def implementation_version_name(self, value: str | None) -> None:
         if isinstance(value, str) and not value:
             raise ValueError("Invalid 'implementation_version_name' value - must not be an empty str")
-        self._implementation_version_name = set_ae(value, "implementation_version_name", False)
+        self._implementation_version_name = set_ae(value, "implementation_version_name")
 
     # ---- limits --------------------------------------------------------------------------------------
 
@@ -194,6 +214,20 @@ class ApplicationEntity:
         self._maximum_data_set = value
 
     @property
+    def strict(self) -> bool:
+        """Whether peers that break a rule are refused (default False: it is tolerated and noted).
+
+        What that concerns is listed in :class:`dulcimer.quirks.QuirkKind`. A request with an AE title that is
+        none is answered with A-ASSOCIATE-RJ, everything else with A-ABORT. Counts for associations that begin
+        after it was set.
+        """
+        return self._strict
+
+    @strict.setter
+    def strict(self, value: bool) -> None:
+        self._strict = bool(value)
+
+    @property
     def require_called_aet(self) -> bool:
         """Whether peers are rejected that call another AE title than the server's."""
         return self._require_called_aet
@@ -209,9 +243,7 @@ class ApplicationEntity:
 
     @require_calling_aet.setter
     def require_calling_aet(self, ae_titles: list[str]) -> None:
-        self._require_calling_aet = [
-            set_ae(title, "require_calling_aet", False, False) or "" for title in ae_titles
-        ]
+        self._require_calling_aet = [self._title(title, "require_calling_aet") for title in ae_titles]
 
     # ---- presentation contexts -----------------------------------------------------------------------
 
@@ -249,7 +281,16 @@ class ApplicationEntity:
                 "Failed to add the requested presentation context as there are already the maximum allowed "
                 "number of requested contexts"
             )
-        self._requested_contexts.append(build_context(abstract_syntax, _syntaxes(transfer_syntax)))
+        self._requested_contexts.append(self._context(UID(abstract_syntax), transfer_syntax))
+
+    def _context(self, abstract_syntax: UID, transfer_syntax: TransferSyntaxes) -> PresentationContext:
+        syntaxes = _syntaxes(transfer_syntax)
+        validator = _config.settings(self.config).VALIDATORS["UI"]
+        for uid in (abstract_syntax, *syntaxes):
+            valid, reason = validator(uid) if uid else (True, "")
+            if not valid:
+                raise ValueError(f"Invalid UID '{uid}' - {reason}")
+        return build_context(abstract_syntax, [*syntaxes])
 
     def remove_requested_context(
         self, abstract_syntax: str | UID, transfer_syntax: TransferSyntaxes = None
@@ -293,15 +334,13 @@ class ApplicationEntity:
             Whether requestors may be SCU and SCP in it; None for both ignores their role selection.
         """
         uid = UID(abstract_syntax)
-        context = self._supported_contexts.get(uid)
-        if context is None:
-            context = build_context(uid, _syntaxes(transfer_syntax))
-            context.scu_role, context.scp_role = scu_role, scp_role
-            self._supported_contexts[uid] = context
-            return
-        for syntax in _syntaxes(transfer_syntax):
-            context.add_transfer_syntax(syntax)
+        context = self._context(uid, transfer_syntax)
         context.scu_role, context.scp_role = scu_role, scp_role
+        known = self._supported_contexts.setdefault(uid, context)
+        if known is not context:
+            for syntax in context.transfer_syntax:
+                known.add_transfer_syntax(syntax)
+            known.scu_role, known.scp_role = scu_role, scp_role
 
     def remove_supported_context(
         self, abstract_syntax: str | UID, transfer_syntax: TransferSyntaxes = None
@@ -324,6 +363,8 @@ class ApplicationEntity:
         bind_address: SocketAddress | None = None,
         tls_args: tuple[ssl.SSLContext, str | None] | None = None,
         evt_handlers: Sequence[EventHandlerType] | None = None,
+        *,
+        config: Mapping[str, Any] | _config.Config | None = None,
     ) -> Association:
         """Request an association and return it; its flags, and ``failure``, say how it went.
 
@@ -347,23 +388,53 @@ class ApplicationEntity:
             For TLS: the SSL context, and the name that the peer's certificate has to have.
         evt_handlers
             Handlers for the association's events.
+        config
+            Settings of :mod:`dulcimer._config` that differ for this association.
 
         Raises
         ------
         RuntimeError
             If there are no contexts to propose.
         """
+        association = Association(self, MODE_REQUESTOR, _config.settings(self.config, config))
+        self.set_up_requestor(
+            association,
+            addr,
+            port,
+            contexts,
+            ae_title,
+            max_pdu,
+            ext_neg,
+            bind_address,
+            tls_args,
+            evt_handlers,
+        )
+        association.request()
+        return association
+
+    def set_up_requestor(
+        self,
+        association: AssociationBase,
+        addr: str | tuple[str, int, int],
+        port: int,
+        contexts: list[PresentationContext] | None,
+        ae_title: str,
+        max_pdu: int,
+        ext_neg: list[NegotiationItem] | None,
+        bind_address: SocketAddress | None,
+        tls_args: tuple[ssl.SSLContext, str | None] | None,
+        evt_handlers: Sequence[EventHandlerType] | None,
+    ) -> None:
+        """Give an association what it needs to be requested; see :meth:`associate`."""
         _check_address(addr, port, bind_address)
-        association = Association(self, MODE_REQUESTOR)
         association.use_handlers(Handlers(evt_handlers or ()))
         association.tls_args = tls_args
         association.bind_address = bind_address
-        association.acceptor.ae_title = ae_title
+        association.acceptor.called_itself(self._title(ae_title, "ae_title"))
         association.acceptor.address_info = AddressInformation.from_addr_port(addr, port)
         requestor = association.requestor
-        requestor.ae_title = self.ae_title
+        requestor.set_up(self.ae_title, DEFAULT_MAX_LENGTH, self.implementation_version_name)
         requestor.maximum_length = max_pdu
-        requestor.implementation_version_name = self.implementation_version_name
         for item in ext_neg or ():
             requestor.add_negotiation_item(item)
         contexts = contexts or self.requested_contexts
@@ -373,8 +444,6 @@ class ApplicationEntity:
                 "No requested Presentation Contexts specified: add one with 'AE.add_requested_context()'"
             )
         requestor.requested_contexts = deepcopy(contexts)
-        association.request()
-        return association
 
     # ---- serving -------------------------------------------------------------------------------------
 
@@ -449,24 +518,33 @@ class ApplicationEntity:
         OSError
             If the address cannot be listened on.
         """
-        unrestricted = kwargs.get("unrestricted_storage")
-        if unrestricted is None:
-            unrestricted = _config.UNRESTRICTED_STORAGE_SERVICE
+        title, contexts = self.what_to_serve(ae_title, contexts, kwargs.get("storage"), kwargs.get("config"))
+        chosen: Any = server_class or ThreadedAssociationServer
+        server: _S | ThreadedAssociationServer = chosen(
+            self, address, title, contexts, ssl_context, evt_handlers=evt_handlers or [], **kwargs
+        )
+        return server
+
+    def what_to_serve(
+        self,
+        ae_title: str | None,
+        contexts: list[PresentationContext] | None,
+        storage: str | None,
+        config: Mapping[str, Any] | _config.Config | None,
+    ) -> tuple[str, list[PresentationContext]]:
+        """Return the AE title and the contexts of a new server; see :meth:`make_server`."""
+        settings = _config.settings(self.config, config)
         contexts = contexts or self.supported_contexts
-        if not contexts and not unrestricted:
+        if not contexts and storage != "any" and not settings.UNRESTRICTED_STORAGE_SERVICE:
             raise ValueError("No supported Presentation Contexts have been defined")
-        title = set_ae(ae_title or self.ae_title, "ae_title", False, False) or ""
+        title = self._title(ae_title or self.ae_title, "ae_title")
         odd = [context for context in contexts if (context.scu_role is None) != (context.scp_role is None)]
         if odd:
             raise ValueError(
                 "The following presentation contexts have inconsistent scu_role/scp_role values (if one is "
                 "None, both must be):\n  " + "\n  ".join(str(context) for context in odd)
             )
-        chosen: Any = server_class or ThreadedAssociationServer
-        server: _S | ThreadedAssociationServer = chosen(
-            self, address, title, contexts, ssl_context, evt_handlers=evt_handlers or [], **kwargs
-        )
-        return server
+        return title, contexts
 
     def shutdown(self) -> None:
         """Abort every association and stop every server."""
@@ -486,17 +564,31 @@ class ApplicationEntity:
 
     # ---- for associations and servers ----------------------------------------------------------------
 
-    def make_acceptor(self, ae_title: str) -> Association:
+    def make_acceptor(self, ae_title: str, settings: _config.Settings | None = None) -> Association:
         """Return a new association of a server."""
-        association = Association(self, MODE_ACCEPTOR)
-        association.acceptor.set_up(ae_title, self.maximum_pdu_size, self.implementation_version_name)
+        association = Association(self, MODE_ACCEPTOR, settings)
+        self.set_up_acceptor(association, ae_title)
         return association
 
-    def limit_exceeded(self, association: Association) -> bool:
+    def set_up_acceptor(self, association: AssociationBase, ae_title: str) -> None:
+        """Give an association of a server what it needs."""
+        association.acceptor.set_up(ae_title, self.maximum_pdu_size, self.implementation_version_name)
+
+    def limit_exceeded(self, association: AssociationBase) -> bool:
         """Tell whether this acceptor's association is one too many."""
         with self._lock:
-            servers = list(self._servers)
-        return sum(len(server.active_associations) for server in servers) > self.maximum_associations
+            servers: list[Counted] = [*self._servers, *self._counted]
+        return sum(server.association_count for server in servers) > self.maximum_associations
+
+    def count_in(self, server: Counted) -> None:
+        """Count the associations of a server that is not one of :meth:`start_server`."""
+        with self._lock:
+            self._counted.append(server)
+
+    def count_out(self, server: Counted) -> None:
+        """Count them no longer."""
+        with self._lock:
+            self._counted.remove(server)
 
     def opened(self, association: Association) -> None:
         """Take note of the transport connection of an association that we requested."""
@@ -539,10 +631,10 @@ class ApplicationEntity:
         return "\n".join(lines)
 
 
-def _syntaxes(value: TransferSyntaxes) -> list[str | UID]:
+def _syntaxes(value: TransferSyntaxes) -> list[UID]:
     if value is None:
         return list(DEFAULT_TRANSFER_SYNTAXES)
-    return [value] if isinstance(value, str) else list(value)
+    return [UID(syntax) for syntax in ([value] if isinstance(value, str) else value)]
 
 
 def _without(context: PresentationContext, transfer_syntax: TransferSyntaxes) -> bool:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, Self, TypeVar, overload
 
+from pydicom.config import IGNORE
 from pydicom.tag import BaseTag, Tag
 from pydicom.uid import UID
 
@@ -114,8 +115,9 @@ class _UIDParameter(Parameter[UID, str | bytes | UID]):
             return self
         value = instance.parameters.get(self.element)
         if type(value) is str:
-            # As received. Kept, because making a UID takes longer than everything else here.
-            value = instance.parameters[self.element] = UID(value) if value else None
+            # As received: the engine has looked at it, so it is not judged again. Kept, because making a UID
+            # takes longer than everything else here.
+            value = instance.parameters[self.element] = UID(value, IGNORE) if value else None
         return value
 
 

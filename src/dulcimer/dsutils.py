@@ -136,6 +136,10 @@ def pretty_element(elem: DataElement) -> str:
     return f"({tag.group:04X},{tag.element:04X}) {elem.VR} {_value(elem):<40} # {elem.VM} {elem.keyword}"
 
 
+_SHOWN: Final = 13
+"""As many bytes of a value are shown; they fit into its column."""
+
+
 def _value(elem: DataElement) -> str:
     value: Any = elem.value
     if elem.VR == "SQ":
@@ -143,7 +147,9 @@ def _value(elem: DataElement) -> str:
         return f"(Sequence with {count} item{'' if count == 1 else 's'})"
     if elem.is_empty:
         return "(no value available)"
-    if isinstance(value, (bytes, bytearray)):
-        return f"({len(value)} bytes of binary data)"
     values = [value] if elem.VM == 1 else value
+    if all(isinstance(item, (bytes, bytearray)) for item in values):
+        if elem.VM == 1 and len(value) <= _SHOWN:
+            return f"[{value.hex(' ')}]"
+        return f"({sum(map(len, values))} bytes of binary data)"
     return f"[{chr(92).join(str(item) for item in values)}]"

@@ -8,20 +8,29 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, lru_cache
 from hashlib import blake2s
+from inspect import isawaitable
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from time import time
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
+
+from pydicom.uid import UID
 
 from dulcimer.data import codec, part10
-from dulcimer.ops.provide import UndecodableDataSet
+from dulcimer.dimse_primitives import N_GET, from_command
+from dulcimer.ops.answers import UndecodableDataSet
+from dulcimer.presentation import PresentationContextTuple
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset, FileMetaDataset
     from pydicom.tag import BaseTag
+
+    from dulcimer.protocol.association.contexts import Context
+    from dulcimer.protocol.dimse.commands import Value
 
 _LOGGER = logging.getLogger("dulcimer.events")
 
@@ -100,6 +109,29 @@ EVT_N_GET = InterventionEvent("EVT_N_GET", "N-GET request received")
 EVT_N_SET = InterventionEvent("EVT_N_SET", "N-SET request received")
 
 
+class _WhenAsked:
+    """An attribute of an event that is made when it is first asked for; absent where there is nothing."""
+
+    def __init__(self, make: Callable[[Any], Any]) -> None:
+        self._make = make
+        self.__doc__ = make.__doc__
+
+    def __get__(self, event: Event | None, owner: type) -> Any:
+        if event is None:
+            return self
+        name = self._make.__name__
+        made = self._make(event)
+        if made is None:
+            raise AttributeError(f"{owner.__name__!r} object has no attribute {name!r}")
+        event.__dict__[name] = made
+        return made
+
+
+@lru_cache(maxsize=1024)
+def _as_tuple(context: Context) -> PresentationContextTuple:
+    return PresentationContextTuple(context.id, UID(context.abstract_syntax), UID(context.transfer_syntax))
+
+
 class Event:
     """What a handler is given.
 
@@ -116,26 +148,73 @@ class Event:
     ----------
     assoc
         The :class:`~dulcimer.association.Association`.
-    timestamp : datetime.datetime
-        When the event was processed.
+    address : tuple
+        Of ``EVT_CONN_OPEN`` and ``EVT_CONN_CLOSE``: the peer's host and port.
+    data : bytes
+        Of ``EVT_DATA_RECV`` and ``EVT_DATA_SENT``: a whole PDU as it travels, header included. Each is put
+        together in memory while a handler is bound, and an unlimited ``max_pdu`` lets the peer choose how
+        long it is.
+    pdu : dulcimer.pdu.PDU
+        Of ``EVT_PDU_RECV`` and ``EVT_PDU_SENT``: the same PDU as an object of the class for its type.
+    primitive : A_ASSOCIATE, A_RELEASE, A_ABORT or A_P_ABORT
+        Of ``EVT_ACSE_RECV`` and ``EVT_ACSE_SENT``, see :mod:`dulcimer.pdu_primitives`.
+    message : dulcimer.dimse_messages.DIMSEMessage
+        Of ``EVT_DIMSE_RECV`` and ``EVT_DIMSE_SENT``, of the class for its Command Field. Its ``data_set`` is
+        empty if that was streamed from or to a file or another sink.
+    current_state, fsm_event, action, next_state : str
+        Of ``EVT_FSM_TRANSITION``, in the terms of PS3.8 Table 9-10: ``"Sta6"``, ``"Evt9"``, ``"DT-1"``,
+        ``"Sta6"``.
     """
 
     def __init__(self, assoc: Any, event: EventType, attrs: dict[str, Any] | None = None) -> None:
         self.assoc = assoc
         self._event = event
-        self.timestamp = datetime.now()
+        self._time = time()
         if attrs:
             if not _RESERVED.isdisjoint(attrs):
                 name = min(_RESERVED.intersection(attrs))
                 raise AttributeError(f"'Event' object already has an attribute '{name}'")
             self.__dict__.update(attrs)
 
+    @classmethod
+    def of_request(
+        cls,
+        assoc: Any,
+        event: EventType,
+        command: Mapping[int, Value],
+        data_set: BytesIO | None,
+        context: Context,
+    ) -> Self:
+        """Return the event of a request, whose primitive is made when it is asked for."""
+        happened = cls(assoc, event)
+        happened._received = command, data_set
+        happened._context = context
+        return happened
+
+    _received: tuple[Mapping[int, Value], BytesIO | None] | None = None
+    _context: Context | None = None
+
     if TYPE_CHECKING:
-        # What the attributes are depends on the event.
-        request: Any
-        context: Any
+        # What further attributes there are depends on the event.
+        sink: Any
+        path: Path
 
         def __getattr__(self, name: str) -> Any: ...
+
+    @_WhenAsked
+    def request(self) -> Any:
+        """The request as a primitive, see :mod:`dulcimer.dimse_primitives`."""
+        return self._received and from_command(*self._received)
+
+    @_WhenAsked
+    def context(self) -> Any:
+        """The presentation context of the request."""
+        return self._context and _as_tuple(self._context)
+
+    @cached_property
+    def timestamp(self) -> datetime:
+        """When the event was processed."""
+        return datetime.fromtimestamp(self._time)
 
     @property
     def event(self) -> EventType:
@@ -149,9 +228,12 @@ class Event:
 
     @property
     def is_cancelled(self) -> bool:
-        """Whether the peer has sent a C-CANCEL for the request."""
-        request = self._parameter("MessageID", "is_cancelled")
-        return bool(self.assoc.is_cancelled(request))
+        """Whether the peer has sent a C-CANCEL for the request; False where the event is no request."""
+        try:
+            message_id = self._parameter("MessageID", "is_cancelled")
+        except AttributeError:
+            return False
+        return bool(self.assoc.is_cancelled(message_id))
 
     @property
     def modification_list(self) -> Dataset:
@@ -164,7 +246,7 @@ class Event:
     @property
     def attribute_list(self) -> Dataset:
         """The Attribute List of an N-CREATE request (PS3.7 10.1.5); of an N-SET its Modification List."""
-        if hasattr(type(self.__dict__.get("request")), "ModificationList"):
+        if hasattr(type(getattr(self, "request", None)), "ModificationList"):
             return self._data_set("ModificationList", "attribute_list")
         return self._data_set("AttributeList", "attribute_list")
 
@@ -193,9 +275,7 @@ class Event:
     @property
     def attribute_identifiers(self) -> list[BaseTag]:
         """The *Attribute Identifier List* of an N-GET request; empty if it has none (PS3.7 10.1.2)."""
-        from dulcimer.dimse_primitives import N_GET
-
-        request = self.__dict__.get("request")
+        request = getattr(self, "request", None)
         if not isinstance(request, N_GET):
             raise self._absent("attribute_identifiers")
         tags: Any = request.AttributeIdentifierList
@@ -258,6 +338,16 @@ class Event:
             uid = f"uid-{blake2s(uid.encode(), digest_size=16).hexdigest()}"
         return f"{uid}.dcm"
 
+    @property
+    def raw(self) -> memoryview:
+        """The data set of the request as it was received, for reading; in memory it is not copied."""
+        if self.__dict__.get("path") is not None:
+            return memoryview(self.encoded_dataset(include_meta=False))
+        if not hasattr(self, "request"):
+            raise self._absent("raw")
+        stream: BytesIO | None = self.request.data_set
+        return memoryview(b"" if stream is None else stream.getbuffer()).toreadonly()
+
     def encoded_dataset(self, include_meta: bool = True) -> bytes:
         """Return the data set of a C-STORE request as it was received.
 
@@ -283,7 +373,7 @@ class Event:
         return head + data
 
     def _parameter(self, keyword: str, name: str) -> Any:
-        request = self.__dict__.get("request")
+        request = getattr(self, "request", None)
         if request is None or not hasattr(type(request), keyword):
             raise self._absent(name)
         return getattr(request, keyword)
@@ -309,7 +399,7 @@ class Event:
         return found
 
 
-_RESERVED: Final = frozenset({*dir(Event), "assoc", "timestamp"})
+_RESERVED: Final = frozenset({*dir(Event), "assoc"} - {"request", "context"})
 
 
 class Handlers:
@@ -351,8 +441,8 @@ class Handlers:
             self._notified.pop(event, None)
 
     def events(self) -> list[EventType]:
-        """List the events that something is bound to, by name."""
-        return sorted([*self._notified, *(event for event in self._asked)], key=lambda event: event.name)
+        """List the events that something is bound to, by name; each intervention event has a default."""
+        return sorted({*self._notified, *self._asked, *_INTERVENTIONS}, key=lambda event: event.name)
 
     def of(self, event: EventType) -> list[HandlerArgs] | HandlerArgs:
         """Return the handlers of a notification event, or the one of an intervention event."""
@@ -363,6 +453,10 @@ class Handlers:
     def notified(self, event: EventType) -> list[HandlerArgs] | None:
         """Return the handlers of a notification event, None if there are none."""
         return self._notified.get(event)
+
+    def listen_to(self, events: frozenset[EventType]) -> bool:
+        """Tell whether one of these notification events has a handler."""
+        return not events.isdisjoint(self._notified)
 
     def asked(self, event: EventType) -> HandlerArgs | None:
         """Return the handler that is bound to an intervention event, None if none is."""
@@ -393,7 +487,10 @@ def trigger(assoc: Any, event: EventType, attrs: dict[str, Any] | None = None) -
         happened = Event(assoc, event, attrs)
         for handler, args in bound:
             try:
-                handler(happened, *(args or ()))
+                result = handler(happened, *(args or ()))
+                if result is not None and isawaitable(result):
+                    # Only an association in an event loop can have it awaited.
+                    assoc.look_after(result)
             except Exception:
                 _LOGGER.exception("A handler bound to 'evt.%s' raised", event.name)
     return None
@@ -423,6 +520,24 @@ def _accept_user(event: Event) -> tuple[bool, None]:
 def _nothing(event: Event) -> dict[Any, Any]:
     return {}
 
+
+_INTERVENTIONS: Final[tuple[EventType, ...]] = (
+    EVT_ASYNC_OPS,
+    EVT_C_ECHO,
+    EVT_C_FIND,
+    EVT_C_GET,
+    EVT_C_MOVE,
+    EVT_C_STORE,
+    EVT_N_ACTION,
+    EVT_N_CREATE,
+    EVT_N_DELETE,
+    EVT_N_EVENT_REPORT,
+    EVT_N_GET,
+    EVT_N_SET,
+    EVT_SOP_COMMON,
+    EVT_SOP_EXTENDED,
+    EVT_USER_ID,
+)
 
 _DEFAULTS: Final[dict[EventType, Callable[[Event], Any]]] = {
     EVT_C_ECHO: _success,

@@ -19,6 +19,7 @@ from dulcimer.protocol.wire import pdus
 from dulcimer.utils import set_ae, set_uid, validate_uid
 
 if TYPE_CHECKING:
+    from dulcimer.pdu_items import PDUItem
     from dulcimer.protocol.wire.pdus import AssociateAC, AssociateRJ, AssociateRQ, UserInformation
 
 __all__ = [
@@ -133,6 +134,12 @@ class ServiceParameter:
     def to_wire(self) -> Any:
         """Return the item as the value that the protocol layer has for it."""
         raise NotImplementedError
+
+    def from_primitive(self) -> PDUItem:
+        """Return the sub-item of a PDU that says the same, see :mod:`dulcimer.pdu_items`."""
+        from dulcimer.pdu_items import sub_item
+
+        return sub_item(self)
 
 
 class MaximumLengthNotification(ServiceParameter):

@@ -260,7 +260,9 @@ class PresentationContext:
             lines.append(f"Result: {self.status}")
         roles = [name for name, taken in (("SCU", self._as_scu), ("SCP", self._as_scp)) if taken]
         if roles:
-            lines.append(f"Role: {' and '.join(roles)}")
+            lines.append(f"Role: {' and '.join(roles)}" if len(roles) > 1 else f"Role: {roles[0]} only")
+        elif None not in (self._as_scu, self._as_scp):
+            lines.append("Role: (none)")
         return "\n".join(lines)
 
 
@@ -352,6 +354,8 @@ def negotiate_as_acceptor(
             continue
         context.transfer_syntax = syntaxes[:1]
         wanted = None if match.abstract_syntax is None else proposals.get(match.abstract_syntax)
+        if wanted == (None, None):
+            wanted = None
         scu, scp = _DEFAULT_ROLE
         # Without an opinion on both roles no answer is sent, which leaves the default (PS3.7 D.3.3.4).
         if wanted is not None and match.scu_role is not None and match.scp_role is not None:

@@ -80,6 +80,10 @@ class ServiceClass:
         """The DIMSE provider of the association."""
         return self.assoc.dimse
 
+    def is_cancelled(self, msg_id: int) -> bool:
+        """Tell whether the peer has sent a C-CANCEL for its request with this message ID."""
+        return bool(self.assoc.is_cancelled(msg_id))
+
     def is_valid_status(self, status: int) -> bool:
         """Tell whether the service defines this status code."""
         return status in self.statuses
@@ -133,6 +137,9 @@ class VerificationServiceClass(ServiceClass, service=tables.VERIFICATION):
 
 class StorageServiceClass(ServiceClass, service=tables.STORAGE):
     """Storage (PS3.4 Annex B)."""
+
+    uid = "1.2.840.10008.4.2"
+    """The UID that common extended negotiation has for the service class (PS3.4 B.3.1.4)."""
 
 
 class QueryRetrieveServiceClass(ServiceClass, service=tables.QUERY_RETRIEVE):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar
+from weakref import ref
 
 from pydicom.uid import UID
 
@@ -21,7 +23,7 @@ from dulcimer.pdu_primitives import (
     user_information_to_wire,
 )
 from dulcimer.protocol.wire.pdus import UserInformation
-from dulcimer.utils import set_ae
+from dulcimer.utils import set_ae, text_of
 
 if TYPE_CHECKING:
     from dulcimer.pdu_primitives import NegotiationItem
@@ -38,6 +40,12 @@ _EXTENDED = (
     SOPClassCommonExtendedNegotiation,
     UserIdentityNegotiation,
 )
+_OF_ACCEPTORS = tuple(kind for kind in _EXTENDED if kind is not SOPClassCommonExtendedNegotiation)
+
+
+@lru_cache(maxsize=64)
+def _information(maximum_length: int, class_uid: str, version_name: str | None) -> UserInformation:
+    return UserInformation(maximum_length, class_uid, version_name)
 
 
 class ServiceUser:
@@ -52,8 +60,6 @@ class ServiceUser:
 
     Attributes
     ----------
-    assoc
-        The association.
     address_info : AddressInformation or None
         Where it is.
     """
@@ -62,7 +68,9 @@ class ServiceUser:
         mode = mode.lower()
         if mode not in (MODE_REQUESTOR, MODE_ACCEPTOR):
             raise ValueError("The 'mode' must be either 'requestor' or 'acceptor'")
-        self.assoc = assoc
+        # The association has its users: one reference back would keep all of it until garbage is collected.
+        self._assoc = ref(assoc)
+        self._is_local: bool = assoc.is_requestor is (mode == MODE_REQUESTOR)
         self._mode = mode
         self._ae_title = ""
         self._primitive: A_ASSOCIATE | None = None
@@ -75,6 +83,11 @@ class ServiceUser:
         self._class_uid: UID | None = assoc.ae.implementation_class_uid
         self._version_name: str | None = None
 
+    @property
+    def assoc(self) -> Any:
+        """The association; None when nobody keeps it any more."""
+        return self._assoc()
+
     def set_up(self, ae_title: str, maximum_length: int, version_name: str | None) -> None:
         """Take values that have been validated before."""
         self._ae_title = ae_title
@@ -83,7 +96,7 @@ class ServiceUser:
 
     def to_wire(self) -> UserInformation:
         """Return what will be sent as User Information (PS3.8 9.3.2.3)."""
-        information = UserInformation(self._maximum_length, str(self._class_uid or ""), self._version_name)
+        information = _information(self._maximum_length, str(self._class_uid or ""), self._version_name)
         if not self._extended:
             return information
         return replace(
@@ -136,7 +149,7 @@ class ServiceUser:
 
     @ae_title.setter
     def ae_title(self, value: str) -> None:
-        self._ae_title = set_ae(value, "ae_title", False, False) or ""
+        self._ae_title = set_ae(text_of(value, "ae_title"), "ae_title", False, False) or ""
 
     def called_itself(self, title: str) -> None:
         """Take an AE title as the peer sent it, fit for one or not."""
@@ -195,7 +208,7 @@ class ServiceUser:
         """The negotiation items beside maximum length and implementation."""
         if self.writeable:
             return list(self._extended)
-        return [item for item in self.user_information if isinstance(item, _EXTENDED)]
+        return [item for item in self.user_information if isinstance(item, self._kinds)]
 
     def add_negotiation_item(self, item: NegotiationItem) -> None:
         """Add an extended negotiation item.
@@ -209,7 +222,7 @@ class ServiceUser:
         """
         if not self.writeable:
             raise RuntimeError("Can't add extended negotiation items after negotiation has started")
-        if not isinstance(item, _EXTENDED):
+        if not isinstance(item, self._kinds):
             raise TypeError("'item' is not a valid extended negotiation item")
         self._extended.append(item)
 
@@ -290,10 +303,8 @@ class ServiceUser:
 
     @property
     def sop_class_common_extended(self) -> dict[UID, SOPClassCommonExtendedNegotiation]:
-        """The common extended negotiation items of the requestor by SOP class (PS3.7 D.3.3.6)."""
-        if not self.is_requestor:
-            raise RuntimeError("'sop_class_common_extended' is only available for the 'requestor'")
-        return self._by_class(SOPClassCommonExtendedNegotiation)
+        """The common extended negotiation items by SOP class (PS3.7 D.3.3.6); an acceptor has none."""
+        return self._by_class(SOPClassCommonExtendedNegotiation) if self.is_requestor else {}
 
     @property
     def accepted_common_extended(self) -> dict[UID, tuple[UID, list[UID]]]:
@@ -326,7 +337,7 @@ class ServiceUser:
             requestor proposed) or ``"pcdrl"`` (what the acceptor answered), as far as they are known.
         """
         known: dict[str, list[PresentationContext]] = {}
-        if self.assoc.is_requestor is self.is_requestor:
+        if self._is_local:
             known["requested" if self.is_requestor else "supported"] = self._contexts
         primitive = self.primitive
         if primitive is not None:
@@ -343,7 +354,7 @@ class ServiceUser:
     @property
     def requested_contexts(self) -> list[PresentationContext]:
         """What the requestor proposes."""
-        return self.get_contexts("pcdl" if self.assoc.is_acceptor else "requested")
+        return self.get_contexts("requested" if self._is_local is self.is_requestor else "pcdl")
 
     @requested_contexts.setter
     def requested_contexts(self, value: list[PresentationContext]) -> None:
@@ -365,6 +376,11 @@ class ServiceUser:
         self._contexts = value
 
     # ---- helpers -------------------------------------------------------------------------------------
+
+    @property
+    def _kinds(self) -> tuple[type[NegotiationItem], ...]:
+        # An A-ASSOCIATE-AC has no common extended negotiation (PS3.7 D.3.3.6).
+        return _EXTENDED if self.is_requestor else _OF_ACCEPTORS
 
     def _must_be_writeable(self, what: str) -> None:
         if not self.writeable:

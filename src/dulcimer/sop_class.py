@@ -96,6 +96,8 @@ class SOPClass(UID):
 
 def uid_to_service_class(uid: str) -> type[ServiceClass]:
     """Return the service class of a SOP class, :class:`ServiceClass` itself if it is not known."""
+    if uid == _c.StorageServiceClass.uid:
+        return _c.StorageServiceClass
     service = registry.service_for(uid)
     return ServiceClass if service is None else _CLASSES.get(service.key, ServiceClass)
 

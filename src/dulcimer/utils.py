@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import contextvars
 import logging
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import BytesIO
-from typing import ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from pydicom.uid import UID
 
 from dulcimer import _config
+
+if TYPE_CHECKING:
+    from dulcimer._config import Validator
 
 _LOGGER = logging.getLogger("dulcimer.utils")
 
@@ -20,20 +24,30 @@ _R = TypeVar("_R")
 
 
 def decode_bytes(encoded_value: bytes) -> str:
-    """Decode text of a PDU with the codecs of ``_config.CODECS``.
+    """Decode text of a PDU: ASCII, or what the codecs of ``_config.CODECS`` make of it, as ASCII.
+
+    Characters that are no ASCII are left out.
 
     Raises
     ------
     ValueError
-        If none of them can.
+        If none of them can decode it.
     """
-    for codec in _config.CODECS:
+    for codec in ("ascii", *_config.CODECS):
         try:
-            return encoded_value.decode(codec)
+            return encoded_value.decode(codec).encode("ascii", "ignore").decode("ascii")
         except UnicodeDecodeError:
             continue
     shown = encoded_value.hex(" ").upper()
     raise ValueError(f"Unable to decode '{shown}' using the {', '.join(_config.CODECS)} codec(s)")
+
+
+def text_of(value: Any, name: str) -> Any:
+    """Return text that is given as bytes, which is deprecated, as text, and anything else as it is."""
+    if not isinstance(value, bytes):
+        return value
+    warnings.warn(f"'{name}' as bytes is deprecated: use an ASCII str", DeprecationWarning, stacklevel=3)
+    return decode_bytes(value)
 
 
 def make_target(target_fn: Callable[_P, _R]) -> Callable[_P, _R]:
@@ -99,6 +113,13 @@ def set_ae(value: str | None, name: str, allow_empty: bool = True, allow_none: b
     allow_none
         Whether it may be None.
     """
+    return check_ae(value, name, _config.VALIDATORS["AE"], allow_empty, allow_none)
+
+
+def check_ae(
+    value: str | None, name: str, validator: Validator, allow_empty: bool = True, allow_none: bool = True
+) -> str | None:
+    """Validate an AE title as :func:`set_ae` does, with another validator."""
     if value is None and allow_none:
         return None
     if not isinstance(value, str):
@@ -109,7 +130,7 @@ def set_ae(value: str | None, name: str, allow_empty: bool = True, allow_none: b
             raise ValueError(f"Invalid '{name}' value - must not be an empty str")
         if not value.strip(" "):
             raise ValueError(f"Invalid '{name}' value - must not consist entirely of spaces")
-    valid, reason = _config.VALIDATORS["AE"](value)
+    valid, reason = validator(value)
     if not valid:
         raise ValueError(f"Invalid '{name}' value '{value}' - {reason}")
     return value

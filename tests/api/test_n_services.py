@@ -460,11 +460,36 @@ def test_commitment_on_a_new_association_in_the_other_role(net: Network) -> None
         assoc.send_n_action(request, 1, COMMITMENT, COMMITTER)
 
 
-def test_without_role_selection_the_requestor_may_not_report(net: Network) -> None:
-    assoc = net.associate(net.serve(contexts=[COMMITMENT]), [COMMITMENT])
+def test_a_report_of_a_requestor_without_role_selection(
+    net: Network, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is sent, as programs count on, and a warning says what is missing; not by a strict entity."""
+    information = commitment()
+    reports: list[Any] = []
+
+    def on_report(event: evt.Event) -> tuple[int, None]:
+        reports.append((event.event_type, event.event_information))
+        return 0x0000, None
+
+    server = net.serve([(evt.EVT_N_EVENT_REPORT, on_report)], contexts=[COMMITMENT])
+    assoc = net.associate(server, [COMMITMENT])
+    with caplog.at_level("WARNING", "dulcimer.service"):
+        status, reply = assoc.send_n_event_report(information, 1, COMMITMENT, COMMITTER)
+    assert (status.Status, reply) == (0x0000, Dataset())
+    assert (status.AffectedSOPClassUID, status.AffectedSOPInstanceUID) == (COMMITMENT, COMMITTER)
+    assert status.EventTypeID == 1
+    assert reports == [(1, information)]
+    assert "build_role" in caplog.text
+    with pytest.raises(ValueError, match="was not proposed"):
+        assoc.send_n_event_report(None, 1, PrintJob, INSTANCE)
+
+    strict = net.ae("STRICT")
+    strict.strict = True
+    assoc = net.associate(server, [COMMITMENT], ae=strict)
     with pytest.raises(ValueError, match="build_role"):
         assoc.send_n_event_report(commitment(), 1, COMMITMENT, COMMITTER)
     assert assoc.is_established
+    assert len(reports) == 1
 
 
 # -- Unified Procedure Step: commands name the Push class (PS3.4 CC.3.1)

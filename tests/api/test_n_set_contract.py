@@ -314,7 +314,7 @@ def test_what_the_event_tells(net: Network) -> None:
     assoc = net.associate(server, contexts)
     status, answer = assoc.send_n_set(CHANGE, MPPS, INSTANCE, msg_id=777)
     after = datetime.now()
-    assert (status.Status, answer) == (0x0000, None)
+    assert (status.Status, answer) == (0x0000, Dataset())
     assert seen["event"] is evt.EVT_N_SET
     assert evt.EVT_N_SET.is_intervention
     assert not evt.EVT_N_SET.is_notification

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import resource
 import threading
+from queue import Queue
 from typing import Any
 
 import pytest
@@ -20,9 +21,11 @@ from api.peers import (
     flags,
     server_context,
 )
-from dulcimer import evt
+from dulcimer import AE, evt
 from dulcimer.failure import FailureKind, Party
+from dulcimer.scp.reports import Peer, Reporter
 from dulcimer.sop_class import ModalityPerformedProcedureStep, Verification
+from dulcimer.tls import TLS
 
 MPPS = ModalityPerformedProcedureStep
 
@@ -188,3 +191,30 @@ def test_shutdown_does_not_wait_for_silent_peers(net: Network, certificates: Cer
     stopping.join(1)
     assert not stopping.is_alive()
     assert peer.read_pdu() == (0, b"")
+
+
+def test_reports_over_a_new_association_with_tls(net: Network, certificates: Certificates) -> None:
+    """A reporter opens the association in the SCP role, with certificates on both sides."""
+    event_class = "1.2.840.10008.5.1.4.34.6.4"
+    push = "1.2.840.10008.5.1.4.34.6.1"
+    got: Queue[int] = Queue()
+
+    def take(event: evt.Event) -> tuple[int, None]:
+        got.put(event.event_type or 0)
+        return 0x0000, None
+
+    ae = AE("WATCHER")
+    ae.add_supported_context(event_class, scu_role=True, scp_role=True)
+    server = ae.start_server(
+        ("localhost", 0),
+        block=False,
+        ssl_context=server_context(certificates, mutual=True),
+        evt_handlers=[(evt.EVT_N_EVENT_REPORT, take)],
+    )
+    certificate, key = certificates.client
+    tls = TLS(certificate, key, certificates.authority)
+    reporter = Reporter(AE("SITE"), {"WATCHER": Peer("localhost", server.server_address[1], tls)})
+    reporter.send("WATCHER", push, "2.25.1", 1, context=event_class)
+    assert got.get(timeout=PATIENCE) == 1
+    reporter.close()
+    server.shutdown()

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
     """A node within this process."""
     data = tmp_path_factory.mktemp("node") / "data"
-    made = Node(Config(port=0, data=data, aet="NODE", durability=Durability.FILE))
+    made = Node(Config(port=0, data=data, aet="NODE", durability=Durability.FILE, web=False))
     yield made
     made.stop(5.0)
 

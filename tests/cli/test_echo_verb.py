@@ -106,6 +106,7 @@ def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
         durability=Durability.OFF,
         require_called_aet=True,
         allow=("FRIEND",),
+        web=False,
     )
     made = Node(config)
     yield made

@@ -64,6 +64,7 @@ def test_steps(node: Node, peer: str, monkeypatch: pytest.MonkeyPatch) -> None:
     (step,) = json.loads(dulcimer("list", "steps", "--json").out)
     assert (step["sop_instance_uid"], step["status"]) == ("2.25.81", "IN PROGRESS")
     assert "data" not in step
+    assert (step["named"], step["received"]) == (0, 0)
 
 
 def test_a_folder_without_an_index(tmp_path: Path) -> None:

@@ -21,15 +21,24 @@ VERBS = [
     ["serve"],
     ["echo"],
     ["store"],
+    ["print"],
     ["mpps", "create"],
     ["mpps", "set"],
     ["mpps", "get"],
+    ["worklist", "add"],
+    ["worklist", "import"],
+    ["worklist", "list"],
+    ["worklist", "remove"],
+    *(["ups", verb] for verb in ("create", "claim", "set", "complete", "cancel", "get", "find", "watch")),
+    ["commit"],
+    ["rt", "verify"],
+    *([verb] for verb in ("ncreate", "nset", "nget", "naction", "ndelete", "nevent")),
     ["list", "studies"],
     ["list", "steps"],
 ]
 
 
-@pytest.mark.parametrize("verb", [[], ["mpps"], ["list"], *VERBS], ids=" ".join)
+@pytest.mark.parametrize("verb", [[], ["mpps"], ["worklist"], ["list"], *VERBS], ids=" ".join)
 @pytest.mark.parametrize("flag", ["--help", "-h"])
 def test_help(verb: list[str], flag: str) -> None:
     done = dulcimer(*verb, flag)

@@ -281,7 +281,7 @@ def test_nobody_listens(tmp_path: Path) -> None:
 
 
 def test_a_file_that_vanishes_between_looking_and_sending(scp: Scp, tmp_path: Path) -> None:
-    from dulcimer.cli.peer import Caller, parse
+    from dulcimer.cli.peer import Caller, Timeouts, parse
     from dulcimer.cli.scan import scan
     from dulcimer.cli.sending import Sender
 
@@ -289,7 +289,7 @@ def test_a_file_that_vanishes_between_looking_and_sending(scp: Scp, tmp_path: Pa
     put(tmp_path, "2.dcm", "2.25.2")
     files, _ = scan([tmp_path])
     (tmp_path / "1.dcm").unlink()
-    report = Sender(parse(scp.peer), Caller("TEST", 5.0)).send(files)
+    report = Sender(parse(scp.peer), Caller("TEST", Timeouts.of(5.0))).send(files)
     assert report.sent == 1
     ((lost, reason),) = report.failed
     assert lost.path.name == "1.dcm"
@@ -297,7 +297,7 @@ def test_a_file_that_vanishes_between_looking_and_sending(scp: Scp, tmp_path: Pa
 
 
 def test_the_progress_adds_up(scp: Scp, tmp_path: Path) -> None:
-    from dulcimer.cli.peer import Caller, parse
+    from dulcimer.cli.peer import Caller, Timeouts, parse
     from dulcimer.cli.scan import scan
     from dulcimer.cli.sending import Sender
 
@@ -305,7 +305,7 @@ def test_the_progress_adds_up(scp: Scp, tmp_path: Path) -> None:
         put(tmp_path, f"{number}.dcm", f"2.25.{number + 1}")
     files, _ = scan([tmp_path])
     seen: list[int] = []
-    Sender(parse(scp.peer), Caller("TEST", 5.0), seen.append).send(files)
+    Sender(parse(scp.peer), Caller("TEST", Timeouts.of(5.0)), seen.append).send(files)
     assert sum(seen) == sum(file.size for file in files)
 
 

@@ -209,6 +209,12 @@ def test_every_keyword_is_an_attribute() -> None:
         assert ours.service_class.__name__ == getattr(their_sop_class, name).service_class.__name__, name
 
 
+@pytest.mark.parametrize("uid", ["1.2.840.10008.4.2", "1.2.840.10008.1.1", "1.2.3", ""])
+def test_service_class_of_a_uid(uid: str) -> None:
+    ours, theirs = (module.uid_to_service_class(uid) for module in (sop_class, their_sop_class))
+    assert ours.__name__ == theirs.__name__
+
+
 @pytest.mark.parametrize("name", LISTS)
 def test_context_lists(name: str) -> None:
     ours, their = getattr(presentation, name), getattr(their_presentation, name)

@@ -181,6 +181,15 @@ def test_store_scu_and_scp(files: list[Path], tmp_path: Path) -> None:
         assert meta.TransferSyntaxUID == original.file_meta.TransferSyntaxUID
 
 
+def test_asyncio_scu_and_scp(files: list[Path], tmp_path: Path) -> None:
+    port = free_port()
+    with serving(command("asyncio_scp", port), port, tmp_path / "log"):
+        printed = succeed(command("asyncio_scu", port, *files))
+    studies = {str(dcmread(path).StudyInstanceUID) for path in files}
+    assert printed.count(": 0000") == len(files)
+    assert {line.split()[1] for line in printed.splitlines() if line.startswith("study")} == studies
+
+
 def test_store_scu_into_the_node(files: list[Path], tmp_path: Path) -> None:
     data = tmp_path / "data"
     with node(data) as port:

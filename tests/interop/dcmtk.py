@@ -120,14 +120,14 @@ class StoreSCP:
         deadline = time.monotonic() + 15
         while True:
             # Looking whether somebody listens must not be a connection: storescp would log it as a bad peer.
-            if any(_listens(self.port, table) for table in ("/proc/net/tcp", "/proc/net/tcp6")):
+            if any(listens(self.port, table) for table in ("/proc/net/tcp", "/proc/net/tcp6")):
                 return
             ended = self._process.poll() is not None
             assert not ended and time.monotonic() < deadline, f"storescp does not listen: {self.log}"
             time.sleep(0.02)
 
 
-def _listens(port: int, table: str) -> bool:
+def listens(port: int, table: str) -> bool:
     pattern = rf"^\s*\d+: [0-9A-F]+:{port:04X} [0-9A-F]+:0000 0A "
     return (
         Path(table).exists() and re.search(pattern, Path(table).read_text("ascii"), re.MULTILINE) is not None

@@ -24,9 +24,12 @@ _START_SECONDS = 30.0
 
 
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Return the environment without options of the node that somebody has set outside."""
+    """Return the environment without options of the node that somebody has set outside.
+
+    A node without page: those that run beside each other would want the same port for it.
+    """
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("DULCIMER_")}
-    return {**inherited, **(extra or {})}
+    return {**inherited, "DULCIMER_WEB": "no", **(extra or {})}
 
 
 class Served:
@@ -67,6 +70,7 @@ class Served:
                 cwd=cwd,
             )
         self.first_line = ""
+        self.page = ""
         self.sockets_at_rest = 0
         self.host, self.port, self.aet = "", 0, ""
         try:
@@ -167,7 +171,10 @@ class Served:
             if not piece:
                 raise AssertionError(f"no first line but {line!r}; log:\n{self.log}")
             line += piece
-        self.first_line = line.decode("utf-8")
+        # Both lines come in one piece.
+        first, _, second = line.decode("utf-8").partition("\n")
+        self.first_line = first + "\n"
+        self.page = second.removeprefix("page on ").rstrip("\n")
         found = _FIRST_LINE.fullmatch(self.first_line)
         if found is not None:
             self.host, self.port, self.aet = found[1].strip("[]"), int(found[2]), found[3]

@@ -13,12 +13,23 @@ from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
 from pydicom.filereader import _read_file_meta_info, read_preamble
 
-from dulcimer.node.domain.attributes import COLUMNS, WANTED, Undecodable, describe, read
+from dulcimer.node.adapters.files import read_description
+from dulcimer.node.domain.attributes import (
+    COLUMNS,
+    LONGEST_VALUE,
+    WANTED,
+    Undecodable,
+    describe,
+    normal,
+    read,
+)
+from dulcimer.node.domain.catalogue import ATTRIBUTES
 from support.real_files import shipped
 
 EXPLICIT = "1.2.840.10008.1.2.1"
 IMPLICIT = "1.2.840.10008.1.2"
 DEFLATED = "1.2.840.10008.1.2.1.99"
+SEQUENCES = [attribute.name for attribute in ATTRIBUTES if attribute.vr == "SQ"]
 
 
 def _data_set(path: Path) -> tuple[bytes, str] | None:
@@ -51,9 +62,13 @@ def test_finds_what_pydicom_finds(path: Path) -> None:
     for tag, name in COLUMNS.items():
         element = dataset.get(tag)
         value = None if element is None else element.value
-        if element is None or value is None or element.VM > 1:
+        if element is None or value is None or element.VM > 1 or element.VR == "SQ":
             continue
-        assert description.attributes.get(name, "") == str(value).strip(" \0"), name
+        assert description.attributes.get(name, "") == normal(element.VR, str(value))[:LONGEST_VALUE], name
+    slow = read_description(path)
+    assert slow is None or {name: slow.attributes.get(name) for name in SEQUENCES} == {
+        name: description.attributes.get(name) for name in SEQUENCES
+    }
 
 
 def test_few_files_are_left_to_pydicom() -> None:
@@ -111,6 +126,7 @@ def test_undefined_lengths_and_text(transfer_syntax: str, data: bytes) -> None:
         "study_instance_uid": "2.25.2",
         "series_instance_uid": "2.25.3",
         "instance_number": "7",
+        "rows": "1",
     }
 
 

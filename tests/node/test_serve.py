@@ -48,6 +48,7 @@ def test_the_first_line_as_json(tmp_path: Path) -> None:
             "port": line["port"],
             "aet": "PACS",
             "data": str(tmp_path / "data"),
+            "page": "",
         }
         assert rawpeer.echo(("127.0.0.1", line["port"])) == 0
 

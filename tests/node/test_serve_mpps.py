@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from threading import Barrier, Thread
 from typing import TYPE_CHECKING
@@ -10,8 +11,18 @@ import pytest
 from pydicom.dataset import Dataset
 
 from dulcimer import AE, Association
-from node.objects import MPPS, MPPS_RETRIEVE, PATIENT_NAME, completion, new_step
-from node.served import Served
+from node import rawpeer
+from node.objects import (
+    MPPS,
+    MPPS_RETRIEVE,
+    PATIENT_NAME,
+    SECONDARY_CAPTURE,
+    completion,
+    instance,
+    new_step,
+)
+from node.rawpeer import RawPeer
+from node.served import Served, run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -245,3 +256,34 @@ def test_how_strict_a_node_is(level: str, status: int, tmp_path_factory: pytest.
         association = associate(node)
         assert association.send_n_create(step, MPPS, "2.25.5")[0].Status == status
         association.release()
+
+
+@pytest.mark.parametrize("image_first", [True, False])
+def test_2_3_images_are_linked_to_the_step_that_names_them(
+    association: Association, node: Served, uid: str, image_first: bool
+) -> None:
+    received, missing = f"{uid}1"[:64], f"{uid}2"[:64]
+
+    def store() -> None:
+        with RawPeer(node.address) as peer:
+            peer.associate((SECONDARY_CAPTURE, [rawpeer.EXPLICIT]))
+            data = instance(received)
+            assert peer.store(1, SECONDARY_CAPTURE, received, data)[rawpeer.STATUS] == SUCCESS
+            peer.release()
+
+    create(association, uid)
+    if image_first:
+        store()
+    change = completion()
+    change.PerformedSeriesSequence[0].ReferencedImageSequence = [Dataset(), Dataset()]
+    for reference, named in zip(
+        change.PerformedSeriesSequence[0].ReferencedImageSequence, (received, missing), strict=True
+    ):
+        reference.ReferencedSOPClassUID = SECONDARY_CAPTURE
+        reference.ReferencedSOPInstanceUID = named
+    assert association.send_n_set(change, MPPS, uid)[0].Status == SUCCESS
+    if not image_first:
+        store()
+    listed = json.loads(run("list", "steps", "--json", "--data", str(node.data)).out)
+    (step,) = (each for each in listed if each["sop_instance_uid"] == uid)
+    assert (step["status"], step["named"], step["received"]) == ("COMPLETED", 2, 1)

@@ -118,11 +118,14 @@ def test_the_first_transfer_syntax_that_a_peer_proposes_is_taken(node: Served) -
 
 
 def test_a_class_that_is_no_storage_class_is_not_accepted(node: Served) -> None:
-    worklist, study_find = "1.2.840.10008.5.1.4.31", "1.2.840.10008.5.1.4.1.2.2.1"
-    ups_push, print_job = "1.2.840.10008.5.1.4.34.6.1", "1.2.840.10008.5.1.1.14"
+    hanging_protocols, color_palettes = "1.2.840.10008.5.1.4.38.2", "1.2.840.10008.5.1.4.39.2"
+    implants, inventories = "1.2.840.10008.5.1.4.43.2", "1.2.840.10008.5.1.4.1.1.201.2"
     with RawPeer(node.address) as peer:
         peer.associate(
-            *((uid, [rawpeer.IMPLICIT]) for uid in (worklist, study_find, ups_push, print_job)),
+            *(
+                (uid, [rawpeer.IMPLICIT])
+                for uid in (hanging_protocols, color_palettes, implants, inventories)
+            ),
             (rawpeer.VERIFICATION, [rawpeer.IMPLICIT]),
         )
         assert peer.refused == dict.fromkeys((1, 3, 5, 7), rawpeer.ABSTRACT_SYNTAX_NOT_SUPPORTED)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from dulcimer.errors import LocalProtocolError
 from dulcimer.failure import Failure, FailureKind, Party
 from dulcimer.protocol.association.config import EngineConfig
-from dulcimer.protocol.association.engine import Engine
+from dulcimer.protocol.association.engine import Engine, Exchange
 from dulcimer.protocol.dimse import commands
 from dulcimer.protocol.dimse.assembler import MAX_COMMAND_SET, Message
 from dulcimer.protocol.dimse.elements import (
@@ -254,7 +254,7 @@ local_steps: list[Step] = [
     lambda engine, now: engine.reject(AssociateRJ(1, 1, 1), now),
     lambda engine, now: engine.release(now),
     lambda engine, now: engine.abort(now),
-    lambda engine, now: engine.finish(1),
+    lambda engine, now: engine.finish(Exchange(1, 1, 0x0030)),
     respond,
     invoke(None),
     invoke(b"data"),

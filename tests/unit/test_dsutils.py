@@ -105,5 +105,22 @@ def test_pretty_dataset() -> None:
         f"- (0040,A043) SQ {'(Sequence with 1 item)':<40} # 1 ConceptNameCodeSequence",
         "- - (Sequence item #1)",
         f"- - - (0008,0100) SH {'[x]':<40} # 1 CodeValue",
-        f"- (7FE0,0010) OW {'(8 bytes of binary data)':<40} # 1 PixelData",
+        f"- (7FE0,0010) OW {'[01 00 01 00 01 00 01 00]':<40} # 1 PixelData",
     ]
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (bytes(13), f"[{' '.join(['00'] * 13)}]"),
+        (bytes(14), "(14 bytes of binary data)"),
+        ([bytes(2), bytes(4)], "(6 bytes of binary data)"),
+    ],
+)
+def test_bytes_as_text(value: bytes | list[bytes], shown: str) -> None:
+    ds = Dataset()
+    ds.add_new(0x7FE00010, "OB", value)
+    assert (
+        dsutils.pretty_element(ds["PixelData"])
+        == f"(7FE0,0010) OB {shown:<40} # {ds['PixelData'].VM} PixelData"
+    )

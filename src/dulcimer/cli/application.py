@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
-from dulcimer.cli import echo, listing, mpps, serve, store
+from dulcimer.cli import (
+    commit,
+    echo,
+    listing,
+    mpps,
+    normalized,
+    print_,
+    rt,
+    serve,
+    store,
+    ups,
+    web_password,
+    worklist,
+)
 from dulcimer.cli.exits import EXIT_CODES
+from dulcimer.cli.tools import names
 from dulcimer.identity import __version__
 
 
@@ -25,6 +39,14 @@ def _options(
     """A DICOM node and its clients: serve, verify, send, and report performed procedure steps."""
 
 
+_AS_IT_IS: Final = {"help_option_names": [], "ignore_unknown_options": True, "allow_extra_args": True}
+
+
+def _tool(context: typer.Context) -> None:
+    """Run a tool, which reads its options itself."""
+    raise typer.Exit(names.run(str(context.info_name), context.args))
+
+
 def build() -> typer.Typer:
     """Build the command line."""
     app = typer.Typer(
@@ -40,5 +62,14 @@ def build() -> typer.Typer:
     app.command("echo", epilog=EXIT_CODES)(echo.echo)
     app.command("store", epilog=EXIT_CODES)(store.store)
     app.add_typer(mpps.application(), name="mpps")
+    app.add_typer(ups.application(), name="ups")
+    app.add_typer(worklist.application(), name="worklist")
+    app.command("commit", epilog=EXIT_CODES)(commit.commit)
+    app.add_typer(rt.application(), name="rt")
+    normalized.add_to(app)
+    app.command("print", epilog=EXIT_CODES)(print_.print_)
     app.add_typer(listing.application(), name="list")
+    app.command("web-password", epilog=EXIT_CODES)(web_password.web_password)
+    for name, help in names.TOOLS.items():
+        app.command(name, help=help, context_settings=_AS_IT_IS)(_tool)
     return app

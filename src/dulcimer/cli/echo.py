@@ -8,16 +8,17 @@ from typing import Annotated
 import typer
 
 from dulcimer.cli import output
+from dulcimer.cli.calling import calls
 from dulcimer.cli.exits import Exit
-from dulcimer.cli.options import CallingOption, JsonOption, PeerArgument, TimeoutOption
+from dulcimer.cli.options import JsonOption, PeerArgument
 from dulcimer.cli.peer import Caller, lost, parse
 
 
+@calls
 def echo(
     peer: PeerArgument,
     count: Annotated[int, typer.Option("--count", "-n", min=1, help="How many C-ECHO to send.")] = 1,
-    aet: CallingOption = "DULCIMER",
-    timeout: TimeoutOption = 30.0,
+    caller: Caller = Caller(),  # noqa: B008 - immutable
     json: JsonOption = False,
 ) -> None:
     """Verify that a peer answers (C-ECHO)."""
@@ -25,7 +26,6 @@ def echo(
 
     from dulcimer import build_context
 
-    caller = Caller(aet, timeout)
     # Imports what is needed: that is not the network's time.
     caller.entity()
     began = perf_counter()

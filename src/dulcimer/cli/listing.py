@@ -66,10 +66,7 @@ def steps(data: DataOption = _DATA, json: JsonOption = False) -> None:
     """List the performed procedure steps, the latest first."""
     found = _read(data, "steps")
     if json:
-        rows = [asdict(step) for step in found]
-        for row in rows:
-            del row["data"]
-        output.as_json(rows)
+        output.as_json([asdict(step) for step in found])
         return
     output.table(
         output.count(len(found), "performed procedure step"),

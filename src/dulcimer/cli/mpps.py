@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from dulcimer.cli import output
+from dulcimer.cli.calling import calls
+from dulcimer.cli.datasets import check_uid, set_character_set, show
 from dulcimer.cli.exits import EXIT_CODES, Exit, Stop
-from dulcimer.cli.options import CallingOption, JsonOption, PeerArgument, TimeoutOption
+from dulcimer.cli.options import JsonOption, PeerArgument
 from dulcimer.cli.peer import Caller, Peer, lost, parse
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ def application() -> typer.Typer:
     return app
 
 
+@calls
 def create(
     peer: PeerArgument,
     source: Annotated[Path | None, typer.Option("--from", metavar="FILE", help=_SOURCE_HELP)] = None,
@@ -56,8 +58,7 @@ def create(
     attributes: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEYWORD=VALUE", help=_SET_HELP)
     ] = None,
-    aet: CallingOption = "DULCIMER",
-    timeout: TimeoutOption = 30.0,
+    caller: Caller = Caller(),  # noqa: B008 - immutable
     json: JsonOption = False,
 ) -> None:
     """Create a step (N-CREATE), IN PROGRESS, and print its UID."""
@@ -72,7 +73,7 @@ def create(
     from dulcimer.services import mpps
 
     for value in (uid, study_uid):
-        _check_uid(value)
+        check_uid(value)
     now = datetime.now()
     given = {
         "PatientID": patient_id,
@@ -95,16 +96,17 @@ def create(
             step_id=now.strftime("%y%m%d%H%M%S"),
         )
         if not step.get("PerformedStationAETitle"):
-            step.PerformedStationAETitle = aet
+            step.PerformedStationAETitle = caller.ae_title
     except steps.Unusable as error:
         raise Stop(Exit.USAGE, str(error)) from None
-    _set_character_set(step)
+    set_character_set(step)
     instance = uid or str(generate_uid(prefix=UID_PREFIX))
-    association = _associate(Caller(aet, timeout), target, mpps.MODALITY_PERFORMED_PROCEDURE_STEP)
+    association = _associate(caller, target, mpps.MODALITY_PERFORMED_PROCEDURE_STEP)
     answer = association.send_n_create(step, mpps.MODALITY_PERFORMED_PROCEDURE_STEP, instance)
     _report(target, association, answer, instance, mpps.IN_PROGRESS, "created", json=json)
 
 
+@calls
 def change(
     peer: PeerArgument,
     uid: _UID,
@@ -129,8 +131,7 @@ def change(
     as_is: Annotated[
         bool, typer.Option("--as-is", help="Do not look for what the final state requires.")
     ] = False,
-    aet: CallingOption = "DULCIMER",
-    timeout: TimeoutOption = 30.0,
+    caller: Caller = Caller(),  # noqa: B008 - immutable
     json: JsonOption = False,
 ) -> None:
     """Change a step (N-SET).
@@ -140,7 +141,7 @@ def change(
     """
     target = parse(peer)
     for value in (uid, *(series_uid or ())):
-        _check_uid(value)
+        check_uid(value)
 
     from datetime import datetime
 
@@ -168,12 +169,13 @@ def change(
                 f"{state} needs {', '.join(missing)}: give --images or --series-uid, and --protocol if the "
                 "images name none; if an earlier N-SET did, add --as-is",
             )
-    _set_character_set(modification)
-    association = _associate(Caller(aet, timeout), target, mpps.MODALITY_PERFORMED_PROCEDURE_STEP)
+    set_character_set(modification)
+    association = _associate(caller, target, mpps.MODALITY_PERFORMED_PROCEDURE_STEP)
     answer = association.send_n_set(modification, mpps.MODALITY_PERFORMED_PROCEDURE_STEP, uid)
     _report(target, association, answer, uid, state or "changed", "set", json=json)
 
 
+@calls
 def get(
     peer: PeerArgument,
     uid: _UID,
@@ -183,13 +185,12 @@ def get(
             "--attribute", "-a", metavar="KEYWORD", help="Ask for this attribute only; may be repeated."
         ),
     ] = None,
-    aet: CallingOption = "DULCIMER",
-    timeout: TimeoutOption = 30.0,
+    caller: Caller = Caller(),  # noqa: B008 - immutable
     json: JsonOption = False,
 ) -> None:
     """Get a step (N-GET of MPPS Retrieve)."""
     target = parse(peer)
-    _check_uid(uid)
+    check_uid(uid)
 
     from pydicom.datadict import tag_for_keyword
 
@@ -202,7 +203,7 @@ def get(
             raise Stop(Exit.USAGE, f"there is no attribute {keyword!r}; names are written as in PatientID")
         tags.append(tag)
     retrieve = mpps.MODALITY_PERFORMED_PROCEDURE_STEP_RETRIEVE
-    association = _associate(Caller(aet, timeout), target, retrieve)
+    association = _associate(caller, target, retrieve)
     status, dataset = association.send_n_get(tags, retrieve, uid)
     code = _code(target, association, status)
     association.release()
@@ -215,7 +216,7 @@ def get(
     if json:
         output.as_json(dataset.to_json_dict())
     else:
-        _print(dataset)
+        show(dataset)
     if code:
         output.note(f"dulcimer: {target} does not support all of the attributes ({code:04X})")
 
@@ -263,13 +264,6 @@ def _answer(uid: str, status: Dataset, values: Dataset | None) -> dict[str, obje
         "error_id": None if error is None else f"{int(error):04X}",
         "message": _words(status, values) if status.Status else "",
     }
-
-
-def _check_uid(text: str) -> None:
-    from pydicom.uid import RE_VALID_UID
-
-    if text and (len(text) > 64 or not re.fullmatch(RE_VALID_UID, text)):
-        raise Stop(Exit.USAGE, f"{text!r} is no UID: up to 64 digits and dots, as in 1.2.840.10008.1.1")
 
 
 def _code(target: Peer, association: Any, status: Dataset) -> int:
@@ -327,31 +321,3 @@ def _instances(places: list[Path]) -> list[Dataset]:
         for file in found
     ]
     return [dataset for dataset in datasets if "SeriesInstanceUID" in dataset]
-
-
-def _set_character_set(dataset: Dataset) -> None:
-    """Say UTF-8 if text beyond ASCII needs a character set and none is named."""
-    if not dataset.get("SpecificCharacterSet") and not str(dataset).isascii():
-        dataset.SpecificCharacterSet = "ISO_IR 192"
-
-
-def _tag(tag: int) -> str:
-    return f"({tag >> 16:04X},{tag & 0xFFFF:04X})"
-
-
-def _print(dataset: Dataset) -> None:
-    rows: list[tuple[str, str, str]] = []
-
-    def add(part: Dataset, indent: str) -> None:
-        for element in part:
-            name = indent + (element.keyword or element.name)
-            if element.VR == "SQ":
-                rows.append((_tag(element.tag), name, output.count(len(element.value), "item")))
-                for item in element.value:
-                    add(item, indent + "> ")
-            else:
-                text = "" if element.is_empty else str(element.value)
-                rows.append((_tag(element.tag), name, text))
-
-    add(dataset, "")
-    output.attributes(rows)

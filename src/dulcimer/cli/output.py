@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -38,14 +39,16 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) 
     if not sys.stdout.isatty():
         line("\t".join(columns))
         for row in rows:
-            line("\t".join(_flat(value) for value in row))
+            line("\t".join(flat(value) for value in row))
         return
     from rich.cells import cell_len, set_cell_size
     from rich.console import Console
     from rich.text import Text
 
-    console = Console(highlight=False)
-    cells = [[_flat(value) for value in row] for row in rows]
+    # Rich does not ask for the width of a terminal that it finds dumb.
+    size = get_terminal_size()
+    console = Console(highlight=False, width=size.columns, height=size.lines)
+    cells = [[flat(value) for value in row] for row in rows]
     widths = [
         max(cell_len(row[at]) for row in (columns, *cells)) if cells else cell_len(name)
         for at, name in enumerate(columns)
@@ -75,7 +78,7 @@ def _shortened(text: str, width: int, sized: Callable[[str, int], str], length: 
     return sized(text, width) if length(text) <= width else sized(text, width - 1) + "…"
 
 
-def _flat(value: object) -> str:
+def flat(value: object) -> str:
     """Keep a value within its cell: it may hold whatever a peer sent."""
     return "".join(character if character.isprintable() else " " for character in str(value))
 
@@ -87,9 +90,9 @@ def attributes(rows: Sequence[tuple[str, str, str]]) -> None:
     width = max((len(name) for _, name, _ in rows), default=0)
     for tag, name, value in rows:
         if sys.stdout.isatty():
-            line(f"{tag}  {name:{width}}  {_flat(value)}".rstrip())
+            line(f"{tag}  {name:{width}}  {flat(value)}".rstrip())
         else:
-            line(f"{tag}\t{name}\t{_flat(value)}")
+            line(f"{tag}\t{name}\t{flat(value)}")
 
 
 def date(text: str) -> str:

@@ -37,19 +37,24 @@ class Batch:
     """Abstract syntax and transfer syntaxes of each context, in order."""
 
 
-def contexts_for(file: Sendable) -> list[tuple[str, tuple[str, ...]]]:
-    """Return the contexts that a file needs: its own transfer syntax alone, and the fallback if it has
-    one."""
+def contexts_for(file: Sendable, only: str | None = None) -> list[tuple[str, tuple[str, ...]]]:
+    """Return the contexts that a file needs: its own transfer syntax alone, and the fallback if it has one.
+
+    With ``only``, that transfer syntax is proposed for uncompressed files and nothing else.
+    """
     own = (file.sop_class_uid, (file.transfer_syntax_uid,))
     if file.transfer_syntax_uid not in UNCOMPRESSED:
         return [own]
+    if only is not None:
+        return [(file.sop_class_uid, (only,))]
     return [own, (file.sop_class_uid, FALLBACK)]
 
 
-def plan(files: Iterable[Sendable]) -> list[Batch]:
+def plan(files: Iterable[Sendable], only: str | None = None) -> list[Batch]:
     """Spread files over as few associations as their order allows; none needs more than 128 contexts.
 
-    Files of one class and transfer syntax stay together, otherwise their order is kept.
+    Files of one class and transfer syntax stay together, otherwise their order is kept. What ``only`` means
+    is said at :func:`contexts_for`.
     """
     groups: dict[tuple[str, str], list[Sendable]] = {}
     for file in files:
@@ -58,7 +63,7 @@ def plan(files: Iterable[Sendable]) -> list[Batch]:
     batch = Batch()
     for key in sorted(groups):
         group = groups[key]
-        needed = contexts_for(group[0])
+        needed = contexts_for(group[0], only)
         if len(batch.contexts) + sum(context not in batch.contexts for context in needed) > MOST_CONTEXTS:
             batches.append(batch)
             batch = Batch()

@@ -89,14 +89,19 @@ class Interrupt:
 
 
 class Sender:
-    """Sends files to a peer."""
+    """Sends files to a peer; with ``only``, uncompressed ones in that transfer syntax and no other."""
 
     def __init__(
-        self, peer: Peer, caller: Caller, progress: Callable[[int], object] = lambda _bytes: None
+        self,
+        peer: Peer,
+        caller: Caller,
+        progress: Callable[[int], object] = lambda _bytes: None,
+        only: str | None = None,
     ) -> None:
         self._peer = peer
         self._caller = caller
         self._progress = progress
+        self._only = only
         self._message_id = 0
 
     def send(self, files: Iterable[Sendable]) -> Report:
@@ -104,7 +109,7 @@ class Sender:
         report = Report()
         began = monotonic()
         with Interrupt() as interrupt:
-            batches = plan(files)
+            batches = plan(files, self._only)
             while batches and not interrupt.asked:
                 batch = batches.pop(0)
                 left = self._send_batch(batch, report, interrupt)
@@ -163,8 +168,9 @@ class Sender:
             if own in accepted and file.offset is not None:
                 response = association.converse(_as_it_is, file, self._message_id)
                 answer = None if response is None else (response.status, response.command)
-            elif own in accepted or _convertible(accepted, file):
-                status = association.send_c_store(_dataset(file, own in accepted), self._message_id)
+            elif own in accepted or self._convertible(accepted, file):
+                syntax = file.transfer_syntax_uid if own in accepted else self._only
+                status = association.send_c_store(_dataset(file, syntax), self._message_id)
                 answer = (status.Status, {ERROR_COMMENT: status.get("ErrorComment")}) if status else None
             else:
                 report.failed.append((file, _not_accepted(file)))
@@ -184,6 +190,12 @@ class Sender:
         else:
             comment = command.get(ERROR_COMMENT)
             report.failed.append((file, f"{code:04X} {failure(code)}" + (f": {comment}" if comment else "")))
+
+    def _convertible(self, accepted: set[tuple[str, str]], file: Sendable) -> bool:
+        targets = FALLBACK if self._only is None else (self._only,)
+        return file.transfer_syntax_uid in UNCOMPRESSED and any(
+            (file.sop_class_uid, syntax) in accepted for syntax in targets
+        )
 
 
 def failure(code: int) -> str:
@@ -226,18 +238,12 @@ def _as_it_is(engine: Engine, file: Sendable, message_id: int) -> Operation[Resp
     return (yield from request(engine, context, command, source))
 
 
-def _convertible(accepted: set[tuple[str, str]], file: Sendable) -> bool:
-    return file.transfer_syntax_uid in UNCOMPRESSED and any(
-        (file.sop_class_uid, syntax) in accepted for syntax in FALLBACK
-    )
-
-
 def _not_accepted(file: Sendable) -> str:
     return f"not accepted: SOP class {file.sop_class_uid} in transfer syntax {file.transfer_syntax_uid}"
 
 
-def _dataset(file: Sendable, own: bool) -> Dataset:
-    """Decode a file to be sent in its own transfer syntax, or in another one."""
+def _dataset(file: Sendable, syntax: str | None) -> Dataset:
+    """Decode a file to be sent in a transfer syntax; None stands for whichever was accepted as a fallback."""
     from pydicom import dcmread
     from pydicom.dataset import FileMetaDataset
     from pydicom.uid import UID
@@ -246,8 +252,9 @@ def _dataset(file: Sendable, own: bool) -> Dataset:
     if not getattr(dataset, "file_meta", None):
         dataset.file_meta = FileMetaDataset()
     dataset.file_meta.TransferSyntaxUID = UID(file.transfer_syntax_uid)
-    if not own and file.transfer_syntax_uid == EXPLICIT_VR_BIG_ENDIAN:
-        reencode(dataset, EXPLICIT_VR_LITTLE_ENDIAN)
+    big = file.transfer_syntax_uid == EXPLICIT_VR_BIG_ENDIAN
+    if big != (syntax == EXPLICIT_VR_BIG_ENDIAN):
+        reencode(dataset, EXPLICIT_VR_LITTLE_ENDIAN if big else EXPLICIT_VR_BIG_ENDIAN)
         # No value is left as it was read.
-        dataset.set_original_encoding(False, True)
+        dataset.set_original_encoding(False, big)
     return dataset

@@ -9,6 +9,7 @@ import typer
 
 from dulcimer.cli import output
 from dulcimer.cli.exits import Exit, Stop
+from dulcimer.tls import PROFILES
 
 
 def _option(name: str, help: str, metavar: str | None = None, *, default: str = "") -> Any:
@@ -93,16 +94,150 @@ def serve(
     log_level: Annotated[
         str | None, _option("log_level", "What to log.", "debug|info|warning|error", default="info")
     ] = None,
+    tls_cert: Annotated[
+        Path | None, _option("tls_cert", "Speak TLS, with this certificate (PEM).", "FILE")
+    ] = None,
+    tls_key: Annotated[
+        Path | None, _option("tls_key", "Its private key, if not in the same file.", "FILE")
+    ] = None,
+    tls_ca: Annotated[
+        Path | None, _option("tls_ca", "Authorities that vouch for clients.", "FILE|DIR")
+    ] = None,
+    tls_profile: Annotated[
+        str | None, _option("tls_profile", f"Of PS3.15: {', '.join(PROFILES)}.", "PROFILE", default="BCP195")
+    ] = None,
+    tls_client_auth: Annotated[
+        str | None,
+        _option(
+            "tls_client_auth",
+            "Whether clients need a certificate; auto: if there is --tls-ca.",
+            "auto|none|optional|required",
+            default="auto",
+        ),
+    ] = None,
+    destinations: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--move",
+            "--destinations",
+            metavar="AET=HOST:PORT",
+            help="Where objects may be moved to; AET=tls://HOST:PORT for TLS. May be repeated.",
+            show_default=False,
+        ),
+    ] = None,
+    query_allow: Annotated[
+        str | None,
+        _option(
+            "query_allow", "Let only these AE titles query and retrieve, separated by commas.", "AET,AET…"
+        ),
+    ] = None,
+    query_limit: Annotated[
+        int | None, _option("query_limit", "Matches that a query gets at most; 0: all.", "N", default="0")
+    ] = None,
+    match_names: Annotated[
+        str | None,
+        _option(
+            "match_names",
+            "Whether case and accents count in person names.",
+            "exact|insensitive",
+            default="exact",
+        ),
+    ] = None,
+    report_destinations: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--report",
+            "--report-destinations",
+            metavar="AET=HOST:PORT",
+            help="Where event reports may be sent to, beside --move. May be repeated.",
+            show_default=False,
+        ),
+    ] = None,
+    mpps_notify: Annotated[
+        str | None,
+        _option("mpps_notify", "Notify these AE titles of MPPS, separated by commas.", "AET,AET…"),
+    ] = None,
+    ups_level: Annotated[
+        str | None,
+        _option("ups_level", "How strict UPS is checked.", "strict|standard|lenient", default="standard"),
+    ] = None,
+    worklist: Annotated[
+        bool | None, _switch("worklist", "Answer queries for the modality worklist [default: yes].")
+    ] = None,
+    worklist_own_station: Annotated[
+        bool | None,
+        _switch("worklist_own_station", "Who asks for no station gets the steps of its own AE title only."),
+    ] = None,
+    worklist_hide_finished: Annotated[
+        bool | None,
+        _switch("worklist_hide_finished", "Give steps that have ended only to who asks for a status."),
+    ] = None,
+    worklist_limit: Annotated[
+        int | None,
+        _option("worklist_limit", "Steps that a worklist query gets at most; 0: all.", "N", default="0"),
+    ] = None,
+    printer: Annotated[
+        bool | None,
+        _switch("printer", "Be a printer, whose films are pictures in the data folder [default: yes]."),
+    ] = None,
+    print_level: Annotated[
+        str | None,
+        _option(
+            "print_level", "How strict printing is checked.", "strict|standard|lenient", default="standard"
+        ),
+    ] = None,
+    service_level: Annotated[
+        str | None,
+        _option(
+            "service_level",
+            "How strict the other services are checked: commitment, RT verification, media, events.",
+            "strict|standard|lenient",
+            default="standard",
+        ),
+    ] = None,
+    display_system: Annotated[
+        Path | None,
+        _option("display_system", "Describe this display system to peers (DICOM JSON).", "FILE"),
+    ] = None,
+    media_iso: Annotated[
+        bool | None, _switch("media_iso", "Write requested media as ISO images too (needs pycdlib).")
+    ] = None,
+    web: Annotated[bool | None, _switch("web", "Whether there is a page for people.")] = None,
+    web_host: Annotated[
+        str | None, _option("web_host", "Address of the page.", "HOST", default="127.0.0.1")
+    ] = None,
+    web_port: Annotated[
+        int | None,
+        _option("web_port", "Port of the page; 0 picks a free one.", "PORT", default="8042 if it is free"),
+    ] = None,
+    web_password: Annotated[
+        str | None,
+        _option("web_password", "Ask for a password: what 'dulcimer web-password' prints.", "HASH"),
+    ] = None,
+    web_proxy_header: Annotated[
+        str | None,
+        _option("web_proxy_header", "Header that proxies name them in.", "NAME", default="X-Remote-User"),
+    ] = None,
+    web_proxies: Annotated[
+        str | None,
+        _option("web_proxies", "Let in whom a proxy has; its addresses, separated by commas.", "IP,IP"),
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the first line as JSON.")] = False,
 ) -> None:
-    """Run a node: Verification, Storage of everything, Modality Performed Procedure Step.
+    """Run a node: Verification, Storage of everything, Query/Retrieve, Worklist, MPPS, UPS.
 
-    Prints one line when it listens. SIGTERM and Ctrl-C finish what is running and refuse what is new.
+    Prints one line when it listens, and one with the address of its page. SIGTERM and Ctrl-C finish what is
+    running and refuse what is new.
 
     Every option is also an environment variable, DULCIMER_PORT for --port. A flag wins over a variable,
     that over the file of --config.
     """
     given = {name: value for name, value in locals().items() if name not in {"config", "json"}}
+    # Given as often as it may be, an option is never missing, only empty.
+    given["destinations"] = destinations or None
+    # What the printer is like stands in a table of the file.
+    given["printer"] = None if printer else printer
+    given["report_destinations"] = report_destinations or None
 
     import os
 
@@ -119,7 +254,7 @@ def serve(
         raise Stop(Exit.USAGE, str(error)) from None
     handler = log.set_up(chosen.log_level, as_json=chosen.log_json)
 
-    def announce(text: str, host: str, port: int) -> None:
+    def announce(text: str, host: str, port: int, page: str) -> None:
         if json:
             output.as_json_line(
                 {
@@ -128,10 +263,12 @@ def serve(
                     "port": port,
                     "aet": chosen.aet,
                     "data": str(chosen.data),
+                    "page": page,
                 }
             )
         else:
-            output.line(text)
+            # In one piece: who reads the first line may be gone by the second.
+            output.line(f"{text}\npage on {page}" if page else text)
 
     try:
         app.run(chosen, announce)

@@ -13,6 +13,8 @@ from pydicom.errors import InvalidDicomError
 from pydicom.valuerep import validate_value
 
 from dulcimer.services import mpps
+from dulcimer.services.rules.completing import complete
+from dulcimer.services.rules.tables import Table, table_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -36,6 +38,7 @@ _TYPICAL: Final = (
     "PerformedProcedureStepStatus",
 )
 _COMMON: Final = ("SpecificCharacterSet", "Modality", "StudyID")
+_PERFORMED_SERIES: Final = 0x0040_0340
 _IMAGE_CLASSES_WITHOUT_PIXELS: Final = (
     "1.2.840.10008.5.1.4.1.1.11.",  # presentation states
     "1.2.840.10008.5.1.4.1.1.88.",  # structured reports
@@ -106,7 +109,7 @@ def new_step(
             assign(step, keyword, value)
     if not scheduled.get("StudyInstanceUID"):
         scheduled.StudyInstanceUID = study_uid
-    _fill(step, mpps.TABLE_F_7_2_1)
+    complete(step, _new_step().rows)
     return step
 
 
@@ -134,9 +137,8 @@ def final_step(
             change.PerformedProcedureStepEndTime = now.strftime("%H%M%S")
     if series:
         change.PerformedSeriesSequence = list(series)
-    (row,) = (row for row in mpps.TABLE_F_7_2_1 if row.tag == 0x00400340)
     for item in change.get("PerformedSeriesSequence") or []:
-        _fill(item, row.items)
+        complete(item, _new_step().rows[_PERFORMED_SERIES].rows)
     return change
 
 
@@ -222,11 +224,7 @@ def _from_other(source: Dataset) -> Dataset:
     return step
 
 
-def _fill(dataset: Dataset, rows: Iterable[mpps.Row]) -> None:
-    """Add the type 2 attributes that are missing, without a value."""
-    for row in rows:
-        if row.create == "2" and row.tag not in dataset:
-            dataset.add_new(row.tag, dictionary_VR(row.tag), None)
-        if row.items and row.tag in dataset and dataset[row.tag].VR == "SQ":
-            for item in dataset[row.tag].value:
-                _fill(item, row.items)
+def _new_step() -> Table:
+    table = table_for(mpps.MODALITY_PERFORMED_PROCEDURE_STEP, "N-CREATE")
+    assert table is not None
+    return table

@@ -40,7 +40,7 @@ class FileSink:
         Where the open file comes from; by default it is made for this object.
     """
 
-    __slots__ = ("_buffers", "_file", "_sync", "path", "size")
+    __slots__ = ("_buffers", "_file", "_given", "_sync", "path", "size")
 
     def __init__(
         self,
@@ -50,19 +50,30 @@ class FileSink:
         sync: bool = False,
         files: NewFiles | None = None,
     ) -> None:
-        self.path = os.fspath(path)
+        self._given = path
+        self.path = name = os.fspath(path)
         self.size = 0
         """The bytes of the data set so far."""
-        folder = os.path.dirname(self.path) or "."
+        folder = os.path.dirname(name) or "."
         self._file: NewFile | None = make_file(folder) if files is None else files.take(folder)
         self._sync = sync
         self._buffers: list[bytes | memoryview] = [head]
+
+    @property
+    def target(self) -> Path:
+        """The file to make, as the object it was named with if that can be."""
+        return self._given if isinstance(self._given, Path) else Path(self.path)
 
     def write(self, data: memoryview, /) -> None:
         self._buffers.append(data)
         self.size += len(data)
 
     def flush(self) -> None:
+        if self.size:
+            # The head alone is ours and stays valid: it goes with what follows.
+            self._write()
+
+    def _write(self) -> None:
         buffers = self._buffers
         if buffers and self._file is not None:
             try:
@@ -72,7 +83,7 @@ class FileSink:
                 buffers.clear()
 
     def close(self) -> None:
-        self.flush()
+        self._write()
         if self._file is not None and self._sync:
             os.fsync(self._file.descriptor)
 
@@ -205,6 +216,20 @@ class NewFiles:
                 ahead = self._ahead = folder, Ahead(partial(make_file, folder), NewFile.discard)
         return ahead[1].take()
 
+    def prepare(self) -> None:
+        """Make a file for the next object, if there is none: called while there is nothing else to do."""
+        ahead = self._ahead
+        if ahead is not None:
+            # Who takes the next one makes it himself, and is told then.
+            with suppress(OSError):
+                ahead[1].prepare()
+
+    def rest(self) -> None:
+        """Give up what was prepared: there will be no next object for the time being."""
+        ahead = self._ahead
+        if ahead is not None:
+            ahead[1].rest()
+
     def close(self) -> None:
         """Give up what was made ahead."""
         with self._lock:
@@ -215,12 +240,13 @@ class NewFiles:
 
 def write_all(descriptor: int, buffers: Sequence[bytes | memoryview]) -> None:
     """Write all of the buffers, whatever the system takes at a time."""
-    for start in range(0, len(buffers), _MOST_BUFFERS):
-        batch = buffers[start : start + _MOST_BUFFERS]
-        wanted = sum(map(len, batch))
-        written = os.writev(descriptor, batch)
-        if written != wanted:
-            _write_rest(descriptor, batch, written)
+    if len(buffers) > _MOST_BUFFERS:
+        for start in range(0, len(buffers), _MOST_BUFFERS):
+            write_all(descriptor, buffers[start : start + _MOST_BUFFERS])
+        return
+    written = os.writev(descriptor, buffers)
+    if written != sum(map(len, buffers)):
+        _write_rest(descriptor, buffers, written)
 
 
 def _write_rest(descriptor: int, buffers: Sequence[bytes | memoryview], written: int) -> None:

@@ -5,15 +5,19 @@ What lies behind it, the data set, is neither read nor decoded here: a file is s
 
 from __future__ import annotations
 
+import os
 import struct
-from dataclasses import dataclass
-from os import PathLike, fstat
-from typing import Final
+from collections.abc import Callable
+from functools import lru_cache, partial
+from os import SEEK_END, PathLike
+from typing import BinaryIO, Final, NamedTuple
 
 from dulcimer.identity import IMPLEMENTATION_UID, IMPLEMENTATION_VERSION
 
+_READ: Final = os.O_RDONLY | getattr(os, "O_BINARY", 0)
 _PREFIX: Final = b"DICM"
 _META_OFFSET: Final = 132
+_BEGINNING: Final = bytes(128) + _PREFIX
 
 _FIRST_READ: Final = 2048
 """More than an ordinary head: one read is all that most files need."""
@@ -58,8 +62,7 @@ class _CutShort(Exception):
     """The bytes at hand end before the head does."""
 
 
-@dataclass(frozen=True, slots=True)
-class FileHeader:
+class FileHeader(NamedTuple):
     """What the head of a DICOM file says.
 
     Attributes
@@ -105,21 +108,57 @@ def read(path: str | PathLike[str], small: int) -> tuple[FileHeader, bytes | Non
     small
         Up to this size, in bytes, the whole file is read; of a longer one the data set is None.
     """
-    with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - once per object that is sent
-        size = fstat(file.fileno()).st_size
-        whole = size <= small
-        head = file.read(size if whole else _FIRST_READ)
-        if head[_META_OFFSET - 4 : _META_OFFSET] != _PREFIX:
-            raise NotPart10("no DICOM file: 'DICM' is not at offset 128")
-        while True:
-            try:
-                values, data_offset = _parse(head, len(head) >= size)
-                break
-            except _CutShort:
-                more = file.read(len(head)) if len(head) < _MAX_HEAD else b""
-                if not more:
-                    raise NotPart10("the File Meta Information ends inside an element") from None
-                head += more
+    # Without a file object: once per object that is sent, and making one takes as long as opening the file.
+    descriptor = os.open(path, _READ)
+    try:
+        return _read(partial(os.read, descriptor), os.fstat(descriptor).st_size, small)
+    finally:
+        os.close(descriptor)
+
+
+def scan_stream(stream: BinaryIO) -> FileHeader:
+    """Read the head of a DICOM file that a stream has from its position on; offsets count from there.
+
+    The position is the same afterwards.
+
+    Raises
+    ------
+    NotPart10
+        As of :func:`scan`.
+    OSError
+        If the stream cannot be read, or cannot seek.
+    """
+    start = stream.tell()
+    try:
+        size = stream.seek(0, SEEK_END) - start
+        stream.seek(start)
+        return _read(lambda count: read_fully(stream, count), size, 0)[0]
+    finally:
+        stream.seek(start)
+
+
+def read_fully(stream: BinaryIO, count: int) -> bytes:
+    """Read so many bytes, fewer only at the end: a stream may give less than what it is asked for."""
+    data = b""
+    while (left := count - len(data)) and (more := stream.read(left)):
+        data = data + more if data else more
+    return data
+
+
+def _read(read: Callable[[int], bytes], size: int, small: int) -> tuple[FileHeader, bytes | None]:
+    whole = size <= small
+    head = read(size if whole else _FIRST_READ)
+    if head[_META_OFFSET - 4 : _META_OFFSET] != _PREFIX:
+        raise NotPart10("no DICOM file: 'DICM' is not at offset 128")
+    while True:
+        try:
+            values, data_offset = _parse(head, len(head) >= size)
+            break
+        except _CutShort:
+            more = read(len(head)) if len(head) < _MAX_HEAD else b""
+            if not more:
+                raise NotPart10("the File Meta Information ends inside an element") from None
+            head += more
     missing = [name for number, name in _NEEDED.items() if not values.get(number)]
     if missing:
         raise NotPart10(f"the File Meta Information lacks {' and '.join(missing)}")
@@ -192,17 +231,20 @@ def preamble(
     ValueError
         If a value is too long for its element.
     """
-    parts = [
-        _VERSION_ELEMENT,
-        _uid(_MEDIA_STORAGE_SOP_CLASS_UID, sop_class_uid),
-        _uid(_MEDIA_STORAGE_SOP_INSTANCE_UID, sop_instance_uid),
-        _uid(_TRANSFER_SYNTAX_UID, transfer_syntax_uid),
-        _IMPLEMENTATION,
-    ]
+    before, after = _around(sop_class_uid, transfer_syntax_uid, source_aet)
+    instance = _uid(_MEDIA_STORAGE_SOP_INSTANCE_UID, sop_instance_uid)
+    length = len(before) + len(instance) + len(after)
+    return b"".join((_BEGINNING, _GROUP_LENGTH.pack(2, 0, b"UL", 4, length), before, instance, after))
+
+
+@lru_cache(maxsize=64)
+def _around(sop_class_uid: str, transfer_syntax_uid: str, source_aet: str) -> tuple[bytes, bytes]:
+    """Return what comes before the SOP Instance UID and what comes after it: most files have the same."""
+    before = _VERSION_ELEMENT + _uid(_MEDIA_STORAGE_SOP_CLASS_UID, sop_class_uid)
+    after = _uid(_TRANSFER_SYNTAX_UID, transfer_syntax_uid) + _IMPLEMENTATION
     if source_aet:
-        parts.append(_element(_SOURCE_APPLICATION_ENTITY_TITLE, b"AE", source_aet, b" "))
-    meta = b"".join(parts)
-    return b"".join((bytes(128), _PREFIX, _GROUP_LENGTH.pack(2, 0, b"UL", 4, len(meta)), meta))
+        after += _element(_SOURCE_APPLICATION_ENTITY_TITLE, b"AE", source_aet, b" ")
+    return before, after
 
 
 def _uid(number: int, uid: str) -> bytes:

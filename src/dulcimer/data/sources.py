@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from os import SEEK_CUR
 from pathlib import Path
+from typing import BinaryIO
+
+from dulcimer.data.part10 import read_fully
 
 SMALL_FILE = 1 << 18
 """Up to this size in bytes a file is read at once; a longer one chunk by chunk."""
@@ -54,6 +58,42 @@ class FileSource:
                 yield view
                 left -= len(view)
                 turn = 1 - turn
+
+
+class StreamSource:
+    """The data set of a DICOM file that a stream has, read while it is sent; see :class:`FileSource`.
+
+    Parameters
+    ----------
+    stream
+        A binary stream, at the beginning of the file. Its position afterwards is the end of the file.
+    offset, size
+        Where the data set begins in the file, and where it ends.
+    pad
+        Whether a zero byte is added.
+
+    Raises
+    ------
+    OSError
+        If the stream ends earlier.
+    """
+
+    def __init__(self, stream: BinaryIO, offset: int, size: int, *, pad: bool = False) -> None:
+        self._stream = stream
+        self._offset = offset
+        self._length = size - offset
+        self._pad = pad
+
+    def __call__(self, chunk: int) -> Iterator[bytes]:
+        self._stream.seek(self._offset, SEEK_CUR)
+        left = self._length
+        while left:
+            wanted = min(chunk, left)
+            data = read_fully(self._stream, wanted)
+            if len(data) < wanted:
+                raise OSError(f"the stream ends {left - len(data)} bytes too early")
+            left -= wanted
+            yield data + b"\0" if self._pad and not left else data
 
 
 def file_source(path: Path, offset: int, size: int, *, pad: bool = False) -> FileSource | bytes:

@@ -8,25 +8,51 @@ import os
 import resource
 import signal
 import socket
+from functools import partial
+from importlib.util import find_spec
 from threading import Thread
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from sqlalchemy.exc import DatabaseError
 
 from dulcimer import AE
+from dulcimer.node.adapters.catchup import CatchUp
 from dulcimer.node.adapters.database import Database, Synchronous
 from dulcimer.node.adapters.dimse import Handlers
 from dulcimer.node.adapters.files import DataFolder, DataFolderError, ObjectStore
+from dulcimer.node.adapters.further import Further
+from dulcimer.node.adapters.holdings import Holdings
 from dulcimer.node.adapters.index import LaterIndex, SqlIndex
-from dulcimer.node.adapters.steps import SqlSteps
+from dulcimer.node.adapters.instances import SqlRepository
+from dulcimer.node.adapters.printing import make_printer, missing_packages
+from dulcimer.node.adapters.queries import Place, QueryRetrieve
+from dulcimer.node.adapters.reports import SqlReportQueue
+from dulcimer.node.adapters.search import SqlSearch
+from dulcimer.node.adapters.services import ServiceHandlers
+from dulcimer.node.adapters.steps import steps_in
+from dulcimer.node.adapters.subscriptions import SqlSubscriptions
+from dulcimer.node.adapters.tallies import Tallies
+from dulcimer.node.adapters.view import NodeView
+from dulcimer.node.adapters.worklist import SqlWorklistSearch, worklist_in
 from dulcimer.node.config import Config, Durability
 from dulcimer.node.domain.archive import Archive
+from dulcimer.node.domain.query import MODELS
 from dulcimer.node.domain.recovery import recover
-from dulcimer.node.domain.steps import StepManager
-from dulcimer.services import mpps
+from dulcimer.node.page import Page, PageError
+from dulcimer.scp.mpps import MppsService
+from dulcimer.scp.print_management import PrintService
+from dulcimer.scp.reports import Peer, Reporter
+from dulcimer.scp.service import Service, Services
+from dulcimer.scp.ups import UpsService
+from dulcimer.scp.worklist import WorklistService
+from dulcimer.services import ups
+from dulcimer.services.matching import matches
+from dulcimer.tls import TLS, TLSConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from dulcimer.node.destinations import Destination
 
 _log: Final = logging.getLogger("dulcimer.node")
 
@@ -68,6 +94,11 @@ class Node:
             self._folder.close(clean=False)
             raise
         self._store: ObjectStore | None = None
+        self._catch_up: CatchUp | None = None
+        self._reporter: Reporter | None = None
+        self._further: Further | None = None
+        self._printing: PrintService | None = None
+        self._page: Page | None = None
         later = config.durability is Durability.OFF
         self._index = LaterIndex(self._database) if later else SqlIndex(self._database)
         try:
@@ -75,14 +106,39 @@ class Node:
             archive = Archive(store, self._index)
             recover(store, self._index, archive, self._folder.unclean_since)
             self._index.wait_until_written()
+            self._catch_up = CatchUp(self._index, self._folder.objects)
+            tallies = Tallies()
+            ae = self._entity()
+            peers = {each.aet: _peer(config, each) for each in _report_destinations(config)}
+            reporter = self._reporter = Reporter(ae, peers, SqlReportQueue(self._database))
+            services = Services(self._make_services(reporter))
             handlers = Handlers(
                 store,
                 archive,
-                StepManager(SqlSteps(self._database), config.mpps_level),
+                ServiceHandlers(services, tallies),
+                queries=QueryRetrieve(
+                    SqlSearch(self._database.readers),
+                    self._folder.objects,
+                    tallies,
+                    aet=config.aet,
+                    destinations={each.aet: _place(config, each) for each in config.destinations},
+                    allowed=frozenset(config.query_allow) or None,
+                    limit=config.query_limit,
+                    insensitive_names=config.match_names == "insensitive",
+                    before=self._index.wait_until_written,
+                ),
+                reporter=reporter,
+                tallies=tallies,
                 object_timeout=config.dimse_timeout or None,
                 idle_timeout=config.idle_timeout or None,
             )
-            self._server = self._listen(handlers)
+            services.add_to(ae, list(UNCOMPRESSED))
+            if config.web:
+                self._page = self._make_page(services)
+            self._server = self._listen(ae, handlers)
+            if self._page is not None:
+                self._page.show(self._view(self._page, tallies))
+            self._ups.status_changed("RESTARTED")
         except BaseException as error:
             self._close_data(clean=False)
             if isinstance(error, OSError):
@@ -100,6 +156,11 @@ class Node:
         """How many associations are there now."""
         return len(self._server.active_associations)
 
+    @property
+    def page(self) -> str:
+        """The address of the page; empty if there is none."""
+        return "" if self._page is None else self._page.url
+
     def stop(self, timeout: float | None = None) -> bool:
         """Accept nothing new, let what is running end within ``timeout`` seconds, and close.
 
@@ -115,6 +176,16 @@ class Node:
         self._server.shutdown()
 
     def _close_data(self, *, clean: bool) -> None:
+        if self._page is not None:
+            self._page.close()
+        if self._catch_up is not None:
+            self._catch_up.close()
+        if self._reporter is not None:
+            self._reporter.close()
+        if self._printing is not None:
+            self._printing.close()
+        if self._further is not None:
+            self._further.close()
         if self._store is not None:
             self._store.close()
         self._index.close()
@@ -122,7 +193,80 @@ class Node:
         self._database.close()
         self._folder.close(clean=clean and written)
 
-    def _listen(self, handlers: Handlers) -> Any:
+    def _make_services(self, reporter: Reporter) -> list[Service]:
+        """Make the services that keep SOP instances."""
+        config, database = self.config, self._database
+        self._ups = UpsService(
+            SqlRepository(database, "ups", ups.state_of),
+            SqlSubscriptions(database),
+            reporter,
+            level=config.ups_level,
+            matches=partial(matches, names=config.match_names),
+        )
+        performed = MppsService(steps_in(database), config.mpps_level, reporter, config.mpps_notify)
+        services: list[Service] = [performed, self._ups]
+        if config.worklist:
+            scheduled = WorklistService(
+                worklist_in(database),
+                SqlWorklistSearch(database),
+                only_own_station=config.worklist_own_station,
+                hide_finished=config.worklist_hide_finished,
+                limit=config.worklist_limit,
+                names=config.match_names,
+            )
+            scheduled.follow(performed)
+            services.append(scheduled)
+        if config.printer is not None:
+            if missing := missing_packages():
+                raise StartError(
+                    f"printing needs {' and '.join(missing)}; install it with: "
+                    "pip install 'dulcimer[print]', or start with --no-printer"
+                )
+            self._printing = make_printer(
+                database,
+                self._folder.films,
+                config.printer,
+                level=config.print_level,
+                flush=config.durability is not Durability.OFF,
+            )
+            services.append(self._printing)
+        if config.media_iso and find_spec("pycdlib") is None:
+            raise StartError(
+                "ISO images need pycdlib; install it with: pip install 'dulcimer[media]', or start without "
+                "--media-iso"
+            )
+        self._further = Further(
+            database,
+            Holdings(database.readers, self._folder.objects, self._index.wait_until_written),
+            reporter,
+            aet=config.aet,
+            media=self._folder.root / "media",
+            level=config.service_level,
+            display_system=config.display_system,
+            iso=config.media_iso,
+        )
+        return [*services, *self._further.services]
+
+    def _make_page(self, services: Services) -> Page:
+        try:
+            return Page(self.config, services.services, self._folder.root / "thumbnails")
+        except PageError as error:
+            raise StartError(str(error)) from None
+
+    def _view(self, page: Page, tallies: Tallies) -> NodeView:
+        return NodeView(
+            self.config,
+            self._database.readers,
+            objects=self._folder.objects,
+            films=self._folder.films,
+            server=self._server,
+            tallies=tallies,
+            meter=page.meter,
+            lines=page.lines,
+            changes=page.changes,
+        )
+
+    def _entity(self) -> AE:
         config = self.config
         ae = AE(config.aet)
         ae.maximum_pdu_size = config.max_pdu
@@ -135,26 +279,35 @@ class Node:
         ae.require_calling_aet = list(config.allow)
         for class_uid in (
             VERIFICATION,
-            mpps.MODALITY_PERFORMED_PROCEDURE_STEP,
-            mpps.MODALITY_PERFORMED_PROCEDURE_STEP_RETRIEVE,
+            *MODELS,
         ):
             ae.add_supported_context(class_uid, list(UNCOMPRESSED))
+        return ae
+
+    def _listen(self, ae: AE, handlers: Handlers) -> Any:
+        config = self.config
+        bindings = handlers.bindings()
+        try:
+            context = None if config.tls is None else config.tls.server_context()
+        except TLSConfigurationError as error:
+            raise StartError(f"TLS: {error}") from None
         try:
             return ae.start_server(
                 (config.host, config.port),
                 block=False,
-                evt_handlers=handlers.bindings(),
-                unrestricted_storage=True,
+                ssl_context=context,
+                evt_handlers=bindings if self._page is None else self._page.meter.around(bindings),
+                storage="any",
             )
         except OSError as error:
             raise StartError(_why_not_listening(config, error)) from error
 
 
-def run(config: Config, announce: Callable[[str, str, int], None]) -> bool:
+def run(config: Config, announce: Callable[[str, str, int, str], None]) -> bool:
     """Serve until SIGTERM or Ctrl-C; a second signal aborts what is still running.
 
-    ``announce`` is given one line, host and port once the node is really listening. Returns False if
-    associations were aborted.
+    ``announce`` is given one line, host and port once the node is really listening, and the address of the
+    page, empty if there is none. Returns False if associations were aborted.
     """
     _raise_descriptor_limit()
     node = Node(config)
@@ -162,7 +315,8 @@ def run(config: Config, announce: Callable[[str, str, int], None]) -> bool:
         host, port = node.address
         shown = f"[{host}]" if ":" in host else host
         try:
-            announce(f"listening on {shown}:{port} as {config.aet}, storing in {config.data}", host, port)
+            text = f"listening on {shown}:{port} as {config.aet}, storing in {config.data}"
+            announce(text, host, port, node.page)
         except BaseException:
             node.stop(0.0)
             raise
@@ -232,6 +386,46 @@ def _open_database(folder: DataFolder, config: Config) -> Database:
             f"the index {folder.index} cannot be used: {error.orig}; "
             "move it away to start with a new one, or choose another folder with --data"
         ) from None
+
+
+def _place(config: Config, destination: Destination) -> Callable[[], Place]:
+    """Return what tells where a move destination is; certificates are read when they are needed."""
+    tls = _tls_with(config, destination, "move destination")
+    if tls is None:
+        return lambda: (destination.host, destination.port, {})
+    return lambda: (
+        destination.host,
+        destination.port,
+        {"tls_args": (tls.client_context(), destination.host)},
+    )
+
+
+def _report_destinations(config: Config) -> list[Destination]:
+    """Return where reports go: what is configured for them, else the move destination of that AE title."""
+    return [*config.destinations, *config.report_destinations]
+
+
+def _peer(config: Config, destination: Destination) -> Peer:
+    tls = _tls_with(config, destination, "report destination")
+    return Peer(destination.host, destination.port, tls)
+
+
+def _tls_with(config: Config, destination: Destination, what: str) -> TLS | None:
+    """Return how TLS is spoken with a destination, None if it is not."""
+    if not destination.tls:
+        return None
+    tls = TLS(
+        destination.cert or config.tls_cert,
+        destination.key or (None if destination.cert else config.tls_key),
+        destination.ca or config.tls_ca,
+        verify_host=destination.verify_host,
+        profile=config.tls_profile,
+    )
+    try:
+        tls.client_context()
+    except TLSConfigurationError as error:
+        raise StartError(f"TLS with the {what} {destination.aet}: {error}") from None
+    return tls
 
 
 def _why_not_listening(config: Config, error: OSError) -> str:

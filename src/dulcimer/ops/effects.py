@@ -23,14 +23,23 @@ class Wait:
 WAIT: Final = Wait()
 
 
+class Poll:
+    """Send what is queued and take in what has come, without waiting."""
+
+    __slots__ = ()
+
+
+POLL: Final = Poll()
+
+
 @dataclass(slots=True)
 class Call:
-    """Run the user's code and come back with what it returns, or with what it raises."""
+    """Send what is queued, run the user's code and come back with what it returns, or with what it raises."""
 
     function: Callable[..., Any]
     arguments: tuple[Any, ...] = ()
 
 
-Effect = Wait | Call
+Effect = Wait | Poll | Call
 Operation = Generator[Effect, Any, T]
 """A conversation that ends in a ``T``."""

@@ -54,6 +54,20 @@ def accept(engine: Engine, decide: Callable[[AssociateRQ], Decision]) -> Operati
     return True
 
 
+def acceptor(
+    engine: Engine,
+    decide: Callable[[AssociateRQ], Decision],
+    established: Callable[[], None],
+    respond: Respond,
+) -> Operation[bool]:
+    """Be the acceptor from the association request to the end; return False if it was not accepted."""
+    if not (yield from accept(engine, decide)):
+        return False
+    yield Call(established)
+    yield from serve(engine, respond)
+    return True
+
+
 def release(engine: Engine) -> Operation[bool]:
     """Release the association; return whether the peer agreed (PS3.8 7.2).
 
@@ -91,7 +105,7 @@ def attend(engine: Engine, respond: Respond) -> Operation[None]:
             yield from provide(engine, engine.requests.popleft(), respond)
         elif engine.release_requested:
             engine.release(engine.now)
-        elif engine.receiving:
+        elif engine.receiving and not engine.unclaimed:
             yield WAIT
         else:
             return

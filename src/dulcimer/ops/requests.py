@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, BinaryIO, Final, cast
 
 from pydicom.tag import Tag
 
 from dulcimer.data import codec, part10
-from dulcimer.data.sources import SMALL_FILE, FileSource
+from dulcimer.data.sources import SMALL_FILE, FileSource, StreamSource
 from dulcimer.errors import LocalProtocolError
 from dulcimer.ops.effects import WAIT, Operation
-from dulcimer.ops.selection import context_for
+from dulcimer.ops.selection import context_for, reporting_context
 from dulcimer.protocol.dimse import elements as e
 from dulcimer.protocol.dimse import messages as m
 from dulcimer.protocol.dimse.sinks import MemorySink
@@ -24,10 +24,12 @@ if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
     from dulcimer.protocol.association.contexts import Context
-    from dulcimer.protocol.association.engine import Engine
+    from dulcimer.protocol.association.engine import Engine, Exchange
     from dulcimer.protocol.dimse.assembler import Message
     from dulcimer.protocol.dimse.commands import Value
     from dulcimer.protocol.wire.writer import DataSource
+
+    Storable = str | Path | bytes | bytearray | memoryview | BinaryIO | Dataset
 
 VERIFICATION: Final = "1.2.840.10008.1.1"
 
@@ -72,10 +74,10 @@ class Response:
         return codec.decode(data, codec.encoding_of(self.context.transfer_syntax))
 
 
-def request(
+def begin(
     engine: Engine, context: Context, command: dict[int, Value], data: DataSource | None
-) -> Operation[Response]:
-    """Send a request when the window is open, and wait for its response.
+) -> Operation[Exchange]:
+    """Send a request when the window is open.
 
     The message ID of the command is used unless an outstanding operation has it; then the next free one is.
 
@@ -84,27 +86,47 @@ def request(
     dulcimer.errors.LocalProtocolError
         If the association is not established.
     dulcimer.errors.AssociationError
-        If it ends before the response has come.
+        If it ends before the window is open.
     """
-    while not engine.window_open:
-        if engine.state is not State.STA6:
-            raise engine.error()
-        yield WAIT
     if engine.state is not State.STA6:
         raise LocalProtocolError("the association is not established")
+    while not engine.window_open:
+        yield WAIT
+        if engine.state is not State.STA6:
+            raise engine.error()
     wanted = command[e.MESSAGE_ID]
     assert isinstance(wanted, int)
-    message_id = command[e.MESSAGE_ID] = engine.free_message_id(wanted)
-    exchange = engine.send_request(context.id, command, data, engine.now)
+    command[e.MESSAGE_ID] = engine.free_message_id(wanted)
+    return engine.send_request(context.id, command, data, engine.now)
+
+
+def following(engine: Engine, exchange: Exchange, context: Context) -> Operation[Response]:
+    """Wait for the next response to a request that was sent.
+
+    Raises
+    ------
+    dulcimer.errors.AssociationError
+        If the association ends before it has come.
+    """
+    while not exchange.responses:
+        # While we await the answer to our release the peer may still send (AR-6). Another thread that takes
+        # the same responses may have had the last one, or may have given the rest up.
+        over = exchange.answered or exchange.given_up
+        if over or (engine.state is not State.STA6 and engine.state is not State.STA7):
+            raise engine.error()
+        yield WAIT
+    return Response(exchange.responses.popleft(), context)
+
+
+def request(
+    engine: Engine, context: Context, command: dict[int, Value], data: DataSource | None
+) -> Operation[Response]:
+    """Send a request that has one response, and wait for that; raise what its two halves raise."""
+    exchange = yield from begin(engine, context, command, data)
     try:
-        while not exchange.responses:
-            # While we await the answer to our release the peer may still send (AR-6).
-            if engine.state is not State.STA6 and engine.state is not State.STA7:
-                raise engine.error()
-            yield WAIT
-        return Response(exchange.responses.popleft(), context)
+        return (yield from following(engine, exchange, context))
     finally:
-        engine.finish(message_id)
+        engine.finish(exchange)
 
 
 def c_echo(engine: Engine, msg_id: int = 1) -> Operation[Response]:
@@ -118,9 +140,22 @@ def c_echo(engine: Engine, msg_id: int = 1) -> Operation[Response]:
     return (yield from request(engine, context, command, None))
 
 
+def checked_priority(priority: int) -> int:
+    """Return a *Priority* (PS3.7 9.1.1.1.6): 0 medium, 1 high or 2 low.
+
+    Raises
+    ------
+    ValueError
+        If it is none of them.
+    """
+    if priority not in (0, 1, 2):
+        raise ValueError(f"'priority' must be 0 (medium), 1 (high) or 2 (low), not {priority!r}")
+    return priority
+
+
 def c_store(
     engine: Engine,
-    dataset: str | Path | Dataset,
+    dataset: Storable,
     msg_id: int = 1,
     priority: int = 2,
     originator_aet: str | None = None,
@@ -133,8 +168,8 @@ def c_store(
     Parameters
     ----------
     dataset
-        The instance, or the path of a Part 10 file. A file whose transfer syntax was accepted is streamed as
-        it is, without being decoded.
+        The instance, or a Part 10 file: its path, its bytes, or a binary stream that can seek. A file whose
+        transfer syntax was accepted is sent as it is, without being decoded.
     msg_id
         Message ID, 0 to 65535.
     priority
@@ -149,8 +184,9 @@ def c_store(
     AttributeError
         If a UID or the transfer syntax is missing.
     ValueError
-        If the data set cannot be encoded, or there is no presentation context for it.
+        If the data set cannot be encoded, there is no presentation context for it, or the priority is none.
     """
+    priority = checked_priority(priority)
     source: DataSource | None
     if isinstance(dataset, (str, Path)):
         path = dataset if isinstance(dataset, Path) else Path(dataset)
@@ -171,12 +207,29 @@ def c_store(
         else:
             from pydicom import dcmread
 
-            source = _encoded(dcmread(path), context, "dataset")
-    else:
-        class_uid, instance_uid = _uids(dataset)
-        syntax = _transfer_syntax(dataset)
+            source = encoded(dcmread(path), context, "dataset")
+    elif isinstance(dataset, (bytes, bytearray, memoryview)) or hasattr(dataset, "read"):
+        stream = cast(BinaryIO, dataset) if hasattr(dataset, "read") else BytesIO(cast(bytes, dataset))
+        try:
+            header = part10.scan_stream(stream)
+        except part10.NotPart10 as error:
+            raise AttributeError(f"Unable to send the stream: {error}") from error
+        class_uid, instance_uid = header.sop_class_uid, header.sop_instance_uid
+        syntax = header.transfer_syntax_uid
         context = context_for(engine, class_uid, transfer_syntax=syntax, convertible=not exact)
-        source = _encoded(dataset, context, "dataset")
+        if context.transfer_syntax == syntax:
+            pad = bool((header.size - header.data_offset) & 1) and codec.encoding_of(syntax).deflated
+            source = StreamSource(stream, header.data_offset, header.size, pad=pad)
+        else:
+            from pydicom import dcmread
+
+            source = encoded(dcmread(stream), context, "dataset")
+    else:
+        instance = cast("Dataset", dataset)
+        class_uid, instance_uid = _uids(instance)
+        syntax = _transfer_syntax(instance)
+        context = context_for(engine, class_uid, transfer_syntax=syntax, convertible=not exact)
+        source = encoded(instance, context, "dataset")
     command: dict[int, Value] = {
         e.AFFECTED_SOP_CLASS_UID: class_uid,
         e.COMMAND_FIELD: m.C_STORE_RQ,
@@ -215,7 +268,7 @@ def n_event_report(
     meta_uid
         The meta SOP class that the context was negotiated with.
     """
-    context = context_for(engine, meta_uid or class_uid, as_scu=False)
+    context = reporting_context(engine, meta_uid or class_uid)
     command: dict[int, Value] = {
         e.AFFECTED_SOP_CLASS_UID: command_class(context.abstract_syntax, class_uid),
         e.COMMAND_FIELD: m.N_EVENT_REPORT_RQ,
@@ -223,7 +276,7 @@ def n_event_report(
         e.AFFECTED_SOP_INSTANCE_UID: str(instance_uid),
         e.EVENT_TYPE_ID: event_type,
     }
-    data = None if dataset is None else _encoded(dataset, context, "Event Information")
+    data = None if dataset is None else encoded(dataset, context, "Event Information") or None
     return (yield from request(engine, context, command, data))
 
 
@@ -266,7 +319,7 @@ def n_set(
     """
     context = context_for(engine, meta_uid or class_uid)
     command = _requested(m.N_SET_RQ, context, class_uid, instance_uid, msg_id)
-    return (yield from request(engine, context, command, _encoded(dataset, context, "Modification List")))
+    return (yield from request(engine, context, command, encoded(dataset, context, "Modification List")))
 
 
 def n_action(
@@ -282,7 +335,7 @@ def n_action(
     context = context_for(engine, meta_uid or class_uid)
     command = _requested(m.N_ACTION_RQ, context, class_uid, instance_uid, msg_id)
     command[e.ACTION_TYPE_ID] = action_type
-    data = None if dataset is None else _encoded(dataset, context, "Action Information")
+    data = None if dataset is None else encoded(dataset, context, "Action Information") or None
     return (yield from request(engine, context, command, data))
 
 
@@ -303,7 +356,7 @@ def n_create(
     }
     if instance_uid:
         command[e.AFFECTED_SOP_INSTANCE_UID] = str(instance_uid)
-    data = None if dataset is None else _encoded(dataset, context, "Attribute List")
+    data = None if dataset is None else encoded(dataset, context, "Attribute List") or None
     return (yield from request(engine, context, command, data))
 
 
@@ -331,7 +384,7 @@ def _requested(
     }
 
 
-def _encoded(dataset: Dataset, context: Context, what: str) -> bytes:
+def encoded(dataset: Dataset, context: Context, what: str) -> bytes:
     try:
         return codec.encode(dataset, codec.encoding_of(context.transfer_syntax))
     except Exception as error:

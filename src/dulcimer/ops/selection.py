@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Final
 
 from pydicom.uid import UID
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
     from dulcimer.protocol.association.contexts import Context
     from dulcimer.protocol.association.engine import Engine
+
+_LOGGER = logging.getLogger("dulcimer.service")
 
 _CONVERTIBLE: Final = frozenset({IMPLICIT_VR_LITTLE_ENDIAN, EXPLICIT, DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN})
 """A data set in one of these can be sent in another: neither pixels nor byte order change."""
@@ -71,6 +74,37 @@ def context_for(
     if second is not None and convertible:
         return second
     raise NoPresentationContext(_why_none(engine, abstract_syntax, as_scu, transfer_syntax, contexts))
+
+
+def reporting_context(engine: Engine, abstract_syntax: str) -> Context:
+    """Return the accepted context that an N-EVENT-REPORT goes in: one with us as the SCP.
+
+    An SCP that opens the association has to negotiate that role (PS3.7 D.3.3.4). Many do without, and their
+    peers take the report all the same; a strict association does not send it.
+
+    Raises
+    ------
+    dulcimer.errors.NoPresentationContext
+        If there is none.
+    """
+    try:
+        return context_for(engine, abstract_syntax, as_scu=False)
+    except NoPresentationContext:
+        if engine.config.strict:
+            raise
+        try:
+            context = context_for(engine, abstract_syntax)
+        except NoPresentationContext:
+            context = None
+        if context is None:
+            raise
+    _LOGGER.warning(
+        "An N-EVENT-REPORT goes out in context %d, in which the SCP role was not negotiated: propose it with "
+        "build_role('%s', scp_role=True)",
+        context.id,
+        context.abstract_syntax,
+    )
+    return context
 
 
 def _why_none(

@@ -13,19 +13,22 @@ thread that waits for an answer serves what the peer requests meanwhile, and an 
 from __future__ import annotations
 
 import logging
+from collections import deque
 from contextlib import suppress
+from functools import partial
 from threading import Condition, Lock, get_ident
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from dulcimer.errors import LocalProtocolError
 from dulcimer.ops import lifecycle
-from dulcimer.ops.effects import WAIT, Operation, Wait
+from dulcimer.ops.effects import WAIT, Operation, Poll, Wait
 from dulcimer.ops.provide import provide
 from dulcimer.threads.transport import TIMED_OUT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextvars import Context as Variables
 
     from dulcimer.ops.lifecycle import Decision
     from dulcimer.protocol.association.contexts import Context
@@ -42,6 +45,7 @@ T = TypeVar("T")
 IDLE_AFTER: Final = 2.0
 """Seconds without input after which the receive buffer's memory is given back."""
 
+_SOON: Final = 0.05
 _DEEPEST: Final = 8
 """How many requests are served one within the other: a handler that waits for an answer serves what comes
 meanwhile, and a peer could go on like that without end."""
@@ -63,6 +67,25 @@ class User(Protocol):
         """Pass on what the engine's observer has gathered; called when there may be something."""
 
 
+class _Nobody:
+    """Whom a driver works for when its connection is closed and it has told of that."""
+
+    def respond(self, message: Message, context: Context) -> Any:
+        raise LocalProtocolError("the association has ended")
+
+    def ended(self) -> None:
+        pass
+
+    def closed(self) -> None:
+        pass
+
+    def observed(self) -> None:
+        pass
+
+
+_NOBODY: Final = _Nobody()
+
+
 class Driver:
     """Runs the conversations of one association.
 
@@ -80,11 +103,14 @@ class Driver:
 
     def __init__(self, engine: Engine, transport: Transport, user: User, watcher: Watcher | None) -> None:
         self.engine = engine
+        self.variables: Variables | None = None
+        """The context variables of the threads that serve an idle association; None for none."""
         self._transport = transport
         self._user = user
         self._watcher = watcher
         self._lock = Lock()
-        self._changed = Condition(self._lock)
+        self._changed: Condition | None = None
+        """There from when a second thread had to wait for the first one."""
         self._owner = 0
         self._followers = 0
         self._active = 0
@@ -97,10 +123,15 @@ class Driver:
         self._rest_is_due = False
         self._filling = 0
         self._abort_is_due: tuple[int, int] | None = None
+        self._due: deque[Operation[None]] = deque()
         self._closed = False
         self._told_end = False
         self._told_close = False
         self._telling = False
+        self.meanwhile: Callable[[], None] | None = None
+        """Called once, when all is sent and before more is waited for: the peer has something to do now."""
+        self.at_rest: Callable[[], None] | None = None
+        """Called once, when nothing has come for a while or the connection is closed."""
 
     def fileno(self) -> int:
         """Return the descriptor of the transport connection."""
@@ -115,6 +146,8 @@ class Driver:
         with self._lock:
             self._enter()
             try:
+                if self._due:
+                    self._catch_up()
                 return self._drive(operation)
             finally:
                 self._active -= 1
@@ -125,15 +158,49 @@ class Driver:
                 finally:
                     self._lock.acquire()
 
+    def run_soon(self, operation: Operation[None]) -> None:
+        """Run a conversation that waits for nothing, at once or when another thread is done.
+
+        It may be called at any time, as finalizers are: also where this thread holds the lock, which nobody
+        else does for long.
+        """
+        self._due.append(operation)
+        if self._filling == get_ident() or not self._lock.acquire(timeout=_SOON):
+            return
+        try:
+            self._enter()
+            self._active -= 1
+            self._leave()
+        finally:
+            self._lock.release()
+        self._tell()
+
+    def when_sent(self, function: Callable[[], None]) -> None:
+        """Have a function called once, with the lock held, when all is sent and before more is waited for."""
+        before = self.meanwhile
+
+        def both() -> None:
+            if before is not None:
+                before()
+            function()
+
+        self.meanwhile = both
+
+    def poll(self) -> None:
+        """Take in what has come, without waiting; for the user's code that wants to know of a C-CANCEL."""
+        if self._filling == get_ident():
+            return
+        with self._lock:
+            # While it rests, the watcher sees what comes.
+            if not (self._resting or self._closed or self.engine.ended):
+                self._poll()
+
     def serve(self, decide: Callable[[AssociateRQ], Decision], established: Callable[[], None]) -> None:
         """Be the thread of an acceptor's association, from the request to the end of the connection."""
         self._owner = get_ident()
         engine = self.engine
         try:
-            if self.run(lifecycle.accept(engine, decide)):
-                established()
-                self.run(lifecycle.serve(engine, self._user.respond))
-            else:
+            if not self.run(lifecycle.acceptor(engine, decide, established, self._user.respond)):
                 self.run(lifecycle.leave(engine))
         except BaseException:
             # A fault, or a handler's SystemExit: nobody else would close the connection and tell of it.
@@ -177,8 +244,8 @@ class Driver:
                 self._enter()
                 self._active -= 1
                 self._leave()
-            elif self._followers:
-                self._changed.notify_all()
+            else:
+                self._tell_followers()
 
     @property
     def idle(self) -> bool:
@@ -192,7 +259,7 @@ class Driver:
         """Begin to rest unless a thread is using the association."""
         with self._lock:
             self._rest_is_due = False
-            if self._active or self._closed:
+            if self._active or self._closed or self.engine.unclaimed:
                 return False, None
             self._resting = True
             if self._has_work:
@@ -208,16 +275,22 @@ class Driver:
 
     @property
     def _has_work(self) -> bool:
-        """Whether something that the peer sent is here already."""
-        return self._transport.pending or bool(self.engine.requests) or self.engine.release_requested
+        """Whether something that the peer sent is here already, or was left to whoever comes next."""
+        engine = self.engine
+        return self._transport.pending or bool(engine.requests) or engine.release_requested or bool(self._due)
 
     def wake_up(self) -> None:
         """Serve what the peer of an idle association sent."""
         with self._lock:
             if not self._resting:
                 return
+        operation = lifecycle.attend(self.engine, self._user.respond)
+        serve = partial(self.run, operation)
         try:
-            self.run(lifecycle.attend(self.engine, self._user.respond))
+            if self.variables is None:
+                serve()
+            else:
+                self.variables.copy().run(serve)
         except Exception:
             _LOGGER.exception("An idle association could not be served")
 
@@ -231,11 +304,17 @@ class Driver:
                 self._watcher.take_back(self)
         self.engine.now = monotonic()
 
+    def _catch_up(self) -> None:
+        while self._due:
+            self._drive(self._due.popleft())
+
     # Where the lock is given up for a while, that is the first thing in the `try`: an interrupt comes between
     # two calls, and right after release() is such a place.
 
     def _leave(self) -> None:
         engine = self.engine
+        if self._due:
+            self._catch_up()
         if engine.close_transport:
             self._close()
         elif engine.ended and not engine.released and (self._reading or self._flushing):
@@ -243,7 +322,7 @@ class Driver:
             # it is the peer that closes: our answer may still be on its way, and this would cut it off.
             self._transport.wake()
         if self._followers:
-            self._changed.notify_all()
+            self._tell_followers()
         if not (self._active or self._closed or self._rest_is_due or self._watcher is None):
             self._rest_is_due = True
             self._watcher.rest_soon(self)
@@ -257,6 +336,10 @@ class Driver:
                 value = error = None
                 if isinstance(effect, Wait):
                     self._step()
+                    continue
+                self._flush()
+                if isinstance(effect, Poll):
+                    self._poll()
                     continue
                 self._depth += 1
                 try:
@@ -283,8 +366,14 @@ class Driver:
         engine = self.engine
         seen = engine.generation
         self._flush()
+        if self.meanwhile is not None and not self._closed:
+            meanwhile, self.meanwhile = self.meanwhile, None
+            meanwhile()
         if engine.observer is not None:
             self._tell_observed()
+        if self._due:
+            # What we wait for may depend on it: the window, on a C-CANCEL.
+            self._catch_up()
         if engine.close_transport:
             self._close()
         elif engine.generation == seen:
@@ -292,7 +381,16 @@ class Driver:
                 self._follow()
             else:
                 self._read(waiting=True)
+                if engine.observer is not None:
+                    # Before what arrived is handled: the user's code may be called for it.
+                    self._tell_observed()
         self._serve_within()
+
+    def _poll(self) -> None:
+        if not self._reading and not self.engine.ended:
+            self._read(waiting=False)
+        if self.engine.observer is not None:
+            self._tell_observed()
 
     def _tell_observed(self) -> None:
         """Let the user hear of what was sent and received, before we wait for more."""
@@ -317,7 +415,7 @@ class Driver:
 
     def _read(self, *, waiting: bool) -> None:
         engine, transport = self.engine, self._transport
-        deadline = engine.next_deadline() if waiting else 0.0
+        deadline = engine.next_deadline() if waiting else None
         timeout = None if deadline is None else deadline - monotonic()
         # One bound for nearly all receives: to set another one takes a system call.
         nap = self._resident and waiting and (timeout is None or timeout > IDLE_AFTER)
@@ -325,7 +423,10 @@ class Driver:
         self._reading = True
         try:
             self._lock.release()
-            count = transport.receive(view, IDLE_AFTER if nap else timeout)
+            if waiting:
+                count = transport.receive(view, IDLE_AFTER if nap else timeout)
+            else:
+                count = transport.receive_now(view)
             reason = ""
         except OSError as error:
             count, reason = 0, error.strerror or str(error)
@@ -348,12 +449,19 @@ class Driver:
             if nap:
                 engine.release_memory()
                 self._resident = False
+                self._rest()
             else:
                 engine.handle_timeout(now)
         else:
             engine.eof(now, reason)
         if self._followers:
-            self._changed.notify_all()
+            self._tell_followers()
+
+    def _rest(self) -> None:
+        self.meanwhile = None
+        if self.at_rest is not None:
+            at_rest, self.at_rest = self.at_rest, None
+            at_rest()
 
     def _feed(self, count: int, now: float) -> None:
         # The engine opens and fills sinks, which is the user's code: it runs with the lock held.
@@ -369,6 +477,8 @@ class Driver:
     def _follow(self) -> None:
         engine = self.engine
         deadline = engine.next_deadline()
+        if self._changed is None:
+            self._changed = Condition(self._lock)
         self._followers += 1
         try:
             told = self._changed.wait(None if deadline is None else max(deadline - monotonic(), 0))
@@ -380,17 +490,28 @@ class Driver:
                 self._flush()
                 self._transport.wake()
 
+    def _tell_followers(self) -> None:
+        if self._changed is not None:
+            self._changed.notify_all()
+
     def _flush(self) -> None:
-        if self._flushing:
-            # The thread that is at it takes ours along.
-            return
+        # Where another thread is at it, that one takes ours along.
+        while self.engine.outgoing and not self._flushing and self._flush_batches():
+            self._tell_observed()
+
+    def _flush_batches(self) -> bool:
+        """Send what is queued; return True early if there is somebody who is told before more is sent.
+
+        What is sent has to be told of in small pieces, or all of a long data set would be kept until then.
+        """
         engine = self.engine
-        whole = False
+        whole = observed = False
         self._flushing = True
         try:
-            while batch := engine.data_to_send(monotonic()):
+            while not observed and engine.outgoing and (batch := engine.data_to_send(monotonic())):
                 if not self._send(batch):
                     break
+                observed = engine.observer is not None
             whole = True
         except OSError as error:
             whole = True
@@ -400,6 +521,7 @@ class Driver:
             if not whole:
                 # Interrupted, perhaps in the middle of a PDU: nothing that follows would be understood.
                 engine.eof(monotonic(), "sending was interrupted")
+        return observed
 
     def _send(self, batch: list[Buffer]) -> bool:
         """Send all of a batch; return False if the connection is of no use any more."""
@@ -451,6 +573,7 @@ class Driver:
             self._transport.cut()
             return
         self._closed = True
+        self._rest()
         if self._watcher is not None:
             self._watcher.take_back(self)
         self.engine.release_memory()
@@ -458,7 +581,7 @@ class Driver:
         if not self.engine.ended:
             # Nobody had requested anything: there was nothing to abort (Sta2).
             self.engine.eof(monotonic())
-        self._changed.notify_all()
+        self._tell_followers()
 
     def _tell(self) -> None:
         """Tell the user once of the end, and of the closing."""
@@ -466,11 +589,16 @@ class Driver:
         if engine.observer is not None:
             self._user.observed()
         if engine.ended or self._closed:
+            told = False
             while tell := self._news():
                 try:
                     tell()
                 finally:
-                    self._telling = False
+                    told, self._telling = True, False
+            if told and self._told_close:
+                # What refers to each other stays in memory until garbage is collected.
+                self._user = _NOBODY
+                engine.detach()
 
     def _news(self) -> Callable[[], None] | None:
         """Return what the user has to be told next."""

@@ -15,7 +15,7 @@ import socket
 from collections import deque
 from contextlib import suppress
 from itertools import count
-from threading import Lock, Thread
+from threading import RLock, Thread
 from time import monotonic
 from typing import Any, Final, Protocol
 from weakref import ref
@@ -52,8 +52,9 @@ class Watcher:
         self._bell.setblocking(False)
         self._button.setblocking(False)
         self._selector.register(self._bell, selectors.EVENT_READ, None)
-        self._lock = Lock()
-        self._table = Lock()
+        # A finalizer may use an association at any allocation, also at one of those that are guarded here.
+        self._lock = RLock()
+        self._table = RLock()
         self._soon: deque[tuple[float, Restful]] = deque()
         self._deadlines: list[tuple[float, int, ref[Restful]]] = []
         self._numbers = count()

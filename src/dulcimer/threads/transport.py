@@ -37,6 +37,9 @@ class Transport(Protocol):
     def receive(self, view: memoryview, timeout: float | None) -> int:
         """Wait for bytes; return how many, 0 at the end of the stream, :data:`TIMED_OUT` if none came."""
 
+    def receive_now(self, view: memoryview) -> int:
+        """Do as :meth:`receive` does, without waiting."""
+
     def send_some(self, buffers: list[Buffer]) -> bool:
         """Send without waiting and remove what was sent from ``buffers``; return whether all of it was.
 
@@ -48,6 +51,10 @@ class Transport(Protocol):
 
     def quick_ack(self) -> None:
         """Acknowledge at once what was received: a peer with Nagle's algorithm waits for that."""
+
+    @property
+    def socket(self) -> socket.socket:
+        """The socket."""
 
     @property
     def pending(self) -> bool:
@@ -67,6 +74,10 @@ class Transport(Protocol):
 class _Base:
     def __init__(self, sock: socket.socket) -> None:
         self._socket = sock
+
+    @property
+    def socket(self) -> socket.socket:
+        return self._socket
 
     def fileno(self) -> int:
         return self._socket.fileno()
@@ -108,7 +119,8 @@ class PlainTransport(_Base):
 
     def __init__(self, sock: socket.socket) -> None:
         super().__init__(sock)
-        sock.settimeout(None)
+        if sock.gettimeout() is not None:
+            sock.settimeout(None)
         self._limit: float | None = None
 
     @property
@@ -127,14 +139,27 @@ class PlainTransport(_Base):
         except BlockingIOError:
             return TIMED_OUT
 
+    def receive_now(self, view: memoryview) -> int:
+        if not _DONT_WAIT and not self.wait_for(select.POLLIN, 0.0):
+            return TIMED_OUT
+        try:
+            return self._socket.recv_into(view, 0, _DONT_WAIT)
+        except BlockingIOError:
+            return TIMED_OUT
+
     def send_some(self, buffers: list[Buffer]) -> bool:
         send = self._socket.sendmsg
         while buffers:
             try:
-                sent = send(buffers[:_MOST_BUFFERS], (), _DONT_WAIT)
+                sent = send(
+                    buffers if len(buffers) <= _MOST_BUFFERS else buffers[:_MOST_BUFFERS], (), _DONT_WAIT
+                )
             except BlockingIOError:
                 return False
-            _drop(buffers, sent)
+            if sent == sum(map(len, buffers)):
+                buffers.clear()
+            else:
+                _drop(buffers, sent)
         return True
 
     def _bound(self, timeout: float | None) -> None:
@@ -183,6 +208,9 @@ class TLSTransport(_Base):
             left = None if deadline is None else deadline - monotonic()
             if (left is not None and left <= 0) or not self.wait_for(events, left):
                 return TIMED_OUT
+
+    def receive_now(self, view: memoryview) -> int:
+        return self.receive(view, 0.0)
 
     def send_some(self, buffers: list[Buffer]) -> bool:
         # What OpenSSL has begun to send must come again with the same bytes, so it is kept.
@@ -292,6 +320,11 @@ def prepare(sock: socket.socket) -> None:
     for level, option, number in options:
         with contextlib.suppress(OSError):
             sock.setsockopt(level, option, number)
+
+
+def over(sock: socket.socket) -> Transport:
+    """Return the transport for a socket that is connected, and has shaken hands if it is one of TLS."""
+    return TLSTransport(sock) if isinstance(sock, ssl.SSLSocket) else PlainTransport(sock)
 
 
 def start_tls(

@@ -53,6 +53,7 @@ class Factory:
 @pytest.fixture
 def worth_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ahead_module, "WORTH_IT", -1.0)
+    monkeypatch.setattr(ahead_module, "IN_A_ROW", 1)
 
 
 @pytest.fixture(autouse=True)
@@ -69,6 +70,62 @@ def test_what_is_made_quickly_needs_no_thread(monkeypatch: pytest.MonkeyPatch) -
     assert not workers()
     ahead.close()
     assert factory.discarded == []
+
+
+def test_what_was_prepared_is_taken_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ahead_module, "WORTH_IT", 60.0)
+    factory = Factory()
+    ahead = Ahead(factory.make, factory.discard)
+    assert ahead.take() == 0
+    # One is no demand yet: the next may be for another folder.
+    ahead.prepare()
+    assert ahead.take() == 1
+    ahead.prepare()
+    ahead.prepare()
+    assert factory.made == [0, 1, 2]
+    assert ahead.take() == 2
+    ahead.prepare()
+    ahead.rest()
+    assert factory.discarded == [3]
+    ahead.prepare()
+    ahead.close()
+    assert factory.discarded == [3, 4]
+    ahead.prepare()
+    assert factory.made == [0, 1, 2, 3, 4]
+    assert not workers()
+
+
+def test_nothing_is_prepared_where_a_thread_is_at_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ahead_module, "WORTH_IT", -1.0)
+    factory = Factory()
+    ahead = Ahead(factory.make, factory.discard)
+    # One that was slow, or two, may have been unlucky.
+    ahead.take()
+    ahead.take()
+    assert not workers()
+    ahead.take()
+    assert eventually(lambda: len(factory.made) == 3 + KEPT)
+    ahead.prepare()
+    ahead.rest()
+    assert len(factory.made) == 3 + KEPT
+    assert factory.discarded == []
+    ahead.close()
+
+
+def test_the_thread_ends_where_making_has_become_quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ahead_module, "WORTH_IT", -1.0)
+    factory = Factory()
+    ahead = Ahead(factory.make, factory.discard)
+    for _ in range(3):
+        ahead.take()
+    assert eventually(lambda: len(factory.made) == 3 + KEPT)
+    monkeypatch.setattr(ahead_module, "WORTH_IT", 60.0)
+    taken = [ahead.take() for _ in range(6)]
+    assert eventually(lambda: not workers())
+    taken += [ahead.take() for _ in range(6)]
+    assert not workers()
+    ahead.close()
+    assert sorted([0, 1, 2, *taken, *factory.discarded]) == factory.made
 
 
 @pytest.mark.usefixtures("worth_it")

@@ -397,6 +397,68 @@ def test_a_folder_that_is_missing_is_told_every_time(tmp_path: Path) -> None:
     wait_for_no_thread()
 
 
+def no_room(*arguments: Any) -> int:
+    raise OSError(errno.ENOSPC, "no room")
+
+
+def test_a_file_is_prepared_and_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    monkeypatch.setattr("dulcimer.data.ahead.WORTH_IT", 60.0)
+    files = NewFiles()
+    files.prepare()
+    files.rest()
+    for number in range(4):
+        sink = FileSink(tmp_path / str(number), HEAD, files=files)
+        fill(sink, b"data")
+        finish(sink)
+        files.prepare()
+    before = descriptors()
+    files.rest()
+    assert descriptors() == before - 1
+    assert names(tmp_path) == list(map(str, range(4)))
+    # It can fail, which is told when a file is asked for.
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "open", no_room)
+        files.prepare()
+        with pytest.raises(OSError, match="no room"):
+            files.take(str(tmp_path))
+    files.prepare()
+    files.close()
+    files.prepare()
+    assert names(tmp_path) == list(map(str, range(4)))
+
+
+def test_the_head_is_written_with_what_follows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[int] = []
+
+    def write(descriptor: int, buffers: list[bytes | memoryview]) -> None:
+        calls.append(len(buffers))
+        write_all(descriptor, buffers)
+
+    monkeypatch.setattr(filesink, "write_all", write)
+    sink = FileSink(tmp_path / "one", HEAD)
+    sink.flush()
+    assert calls == []
+    sink.write(memoryview(b"data"))
+    sink.flush()
+    assert calls == [2]
+    finish(sink)
+    # And where nothing follows, at the end.
+    empty = FileSink(tmp_path / "empty", HEAD)
+    empty.flush()
+    finish(empty)
+    assert (tmp_path / "one").read_bytes() == HEAD + b"data"
+    assert (tmp_path / "empty").read_bytes() == HEAD
+
+
+def test_the_path_is_given_back_as_it_came(tmp_path: Path) -> None:
+    path = tmp_path / "one"
+    for given in (path, str(path)):
+        sink = FileSink(given, HEAD)
+        assert sink.target == path
+        assert isinstance(sink.target, Path)
+        sink.abort()
+
+
 def wait_for_no_thread() -> None:
     deadline = monotonic() + 5
     while any(thread.name == "dulcimer-ahead" for thread in enumerate_threads()):

@@ -11,7 +11,8 @@ from pydicom.dataset import Dataset
 
 from dulcimer.data import codec
 from dulcimer.errors import Refused
-from dulcimer.ops.provide import UndecodableDataSet, provide
+from dulcimer.ops.answers import UndecodableDataSet
+from dulcimer.ops.provide import provide
 from dulcimer.protocol.association.contexts import Context
 from dulcimer.protocol.association.engine import Engine
 from dulcimer.protocol.dimse import elements as e

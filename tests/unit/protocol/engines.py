@@ -144,17 +144,20 @@ def parse(data: bytes) -> list[ControlPDU | Message]:
         pass
 
     assembler = Assembler(accept_all, lambda context_id, command: MemorySink())
-    reader = Reader(0, buffer_size=len(data) + 6)
-    reader.get_buffer()[: len(data)] = data
+    reader = Reader(0)
     found: list[ControlPDU | Message] = []
-    for event in reader.feed(len(data)):
-        if isinstance(event, Fragment):
-            message = assembler.feed(event)
-            if message is not None:
-                found.append(message)
-        else:
-            assert not isinstance(event, Exception), event
-            found.append(codec.decode(event.type, event.body))
+    while data:
+        buffer = reader.get_buffer()
+        count = min(len(buffer), len(data))
+        buffer[:count], data = data[:count], data[count:]
+        for event in reader.feed(count):
+            if isinstance(event, Fragment):
+                message = assembler.feed(event)
+                if message is not None:
+                    found.append(message)
+            else:
+                assert not isinstance(event, Exception), event
+                found.append(codec.decode(event.type, event.body))
     assert not reader.in_message and not assembler.in_message
     return found
 

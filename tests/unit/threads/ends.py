@@ -124,6 +124,10 @@ class Watched:
         with self._use("reading"):
             return self.inner.receive(view, timeout)
 
+    def receive_now(self, view: memoryview) -> int:
+        with self._use("reading"):
+            return self.inner.receive_now(view)
+
     def send_some(self, buffers: list[Buffer]) -> bool:
         before = b"".join(buffers)
         try:

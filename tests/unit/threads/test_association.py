@@ -18,13 +18,14 @@ from dulcimer.errors import AssociationAborted, AssociationError, AssociationTim
 from dulcimer.failure import FailureKind
 from dulcimer.ops import lifecycle
 from dulcimer.ops.effects import Operation
-from dulcimer.ops.requests import Response, n_set, request
+from dulcimer.ops.requests import Response, c_echo, n_set, request
 from dulcimer.protocol.association.contexts import Context
 from dulcimer.protocol.association.engine import Engine
 from dulcimer.protocol.dimse import elements as e
 from dulcimer.protocol.dimse.assembler import Message
 from dulcimer.protocol.wire import codec
 from dulcimer.protocol.wire.pdus import Abort, ReleaseRQ
+from dulcimer.threads import association as driver_module
 from dulcimer.threads.transport import Buffer, PlainTransport
 from unit.protocol.engines import (
     CT_CONTEXT,
@@ -654,3 +655,40 @@ def test_tls_requests_that_come_together_while_idle() -> None:
         for call in calls:
             assert call.result().status == 0
         assert len(served) == 4
+
+
+# ---- what is done while there is time for it --------------------------------------------------------------
+
+
+def test_meanwhile_comes_after_the_response_and_once() -> None:
+    calls: list[int] = []
+
+    def respond(message: Message, context: Context) -> Any:
+        before = len(acceptor.transport.sent)
+        acceptor.driver.meanwhile = lambda: calls.append(len(acceptor.transport.sent) - before)
+        return success(message, context)
+
+    with association(respond) as (requestor, acceptor):
+        for number in (1, 2):
+            requestor.driver.run(c_echo(requestor.engine))
+            assert eventually(lambda number=number: len(calls) == number)
+    assert all(calls)
+
+
+@pytest.mark.parametrize("rests", [True, False])
+def test_at_rest_comes_when_nothing_does_and_at_the_end(monkeypatch: pytest.MonkeyPatch, rests: bool) -> None:
+    monkeypatch.setattr(driver_module, "IDLE_AFTER", 0.05 if rests else 60.0)
+    calls: list[str] = []
+
+    def respond(message: Message, context: Context) -> Any:
+        acceptor.driver.meanwhile = lambda: calls.append("meanwhile")
+        acceptor.driver.at_rest = lambda: calls.append("rest")
+        return success(message, context)
+
+    with association(respond, config=replace(CONFIG, network_timeout=None)) as (requestor, acceptor):
+        requestor.driver.run(echo(requestor.engine))
+        assert eventually(lambda: "meanwhile" in calls)
+        if rests:
+            assert eventually(lambda: calls == ["meanwhile", "rest"])
+        requestor.driver.run(lifecycle.release(requestor.engine))
+    assert calls == ["meanwhile", "rest"]

@@ -47,6 +47,31 @@ from unit.threads.ends import (
 )
 
 
+class Reentrant:
+    """Something whose registration sets a finalizer going that uses another association."""
+
+    def __init__(self, watcher: Watcher, other: Resting) -> None:
+        self.sock, self.peer = socket.socketpair()
+        self.began = threading.Event()
+        self._watcher = watcher
+        self._other = other
+
+    def fileno(self) -> int:
+        self._watcher.take_back(self._other)
+        self._watcher.rest_soon(self._other)
+        return self.sock.fileno()
+
+    def may_rest(self) -> tuple[bool, float | None]:
+        self.began.set()
+        return False, None
+
+    def overdue(self, now: float) -> bool:
+        return False
+
+    def wake_up(self) -> None:
+        pass
+
+
 class Resting:
     """Something that can be watched, with a socket whose other end is the peer."""
 
@@ -130,6 +155,15 @@ def test_the_closing_of_the_connection_wakes(watcher: Watcher, make: Make) -> No
     assert eventually(lambda: idle.asked)
     idle.peer.close()
     assert eventually(lambda: idle.woken)
+
+
+def test_a_finalizer_may_come_in_between(watcher: Watcher, make: Make) -> None:
+    other = make()
+    registered = Reentrant(watcher, other)
+    with registered.sock, registered.peer:
+        watcher.rest_soon(registered)
+        assert registered.began.wait(PATIENCE)
+        assert eventually(lambda: other.asked)
 
 
 def test_what_was_taken_back_is_not_woken(watcher: Watcher, make: Make) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
-from threading import Lock
+from contextlib import contextmanager, suppress
+from threading import Event, Lock, local
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from sqlalchemy import create_engine, event
@@ -20,6 +20,7 @@ Synchronous = Literal["FULL", "NORMAL", "OFF"]
 """What a commit waits for: the disk (FULL), or the operating system."""
 
 _BUSY_TIMEOUT: Final = 30.0
+_LARGEST_BATCH: Final = 64
 
 
 class Database:
@@ -31,6 +32,10 @@ class Database:
 
     def __init__(self, path: Path, synchronous: Synchronous = "FULL") -> None:
         self._turn = Lock()
+        self._arriving = Lock()
+        self._waiting = 0
+        self._batch: _Batch | None = None
+        self._writing = _Writing()
         self._writer = _engine(path, synchronous, writes=True)
         self.readers = _engine(path, synchronous, writes=False)
         try:
@@ -44,9 +49,39 @@ class Database:
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
-        """Wait for the turn to write and begin a transaction; it is committed at the end."""
-        with self._turn, self._connection.begin():
+        """Wait for the turn to write and begin a transaction; it is durable at the end.
+
+        Those who wait for their turn meanwhile may share the commit: it is done when nobody waits any more.
+        One that is begun within another one of the same thread is part of that.
+        """
+        if self._writing.here:
             yield self._connection
+            return
+        with self._arriving:
+            self._waiting += 1
+        with self._turn:
+            with self._arriving:
+                self._waiting -= 1
+            batch = self._batch = self._batch or _Batch(self._connection)
+            self._writing.here = True
+            try:
+                with batch.part():
+                    yield self._connection
+            finally:
+                self._writing.here = False
+                if not self._waiting or batch.full:
+                    self._batch = None
+                    batch.commit()
+        batch.wait()
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """Give a connection to read with; within a transaction of this thread it sees its changes."""
+        if self._writing.here:
+            yield self._connection
+            return
+        with self.readers.connect() as connection:
+            yield connection
 
     def close(self) -> None:
         """Close every connection; the last one moves the write-ahead log into the file."""
@@ -54,6 +89,51 @@ class Database:
         with self._turn:
             self._connection.close()
             self._writer.dispose()
+
+
+class _Writing(local):
+    """Whether this thread is in a transaction."""
+
+    here = False
+
+
+class _Batch:
+    """Transactions that are committed together; each of them can be undone by itself."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._transaction = connection.begin()
+        self._parts = 0
+        self._done = Event()
+        self._error: BaseException | None = None
+
+    @property
+    def full(self) -> bool:
+        """Whether the commit should wait for no more."""
+        return self._parts >= _LARGEST_BATCH
+
+    @contextmanager
+    def part(self) -> Iterator[None]:
+        self._parts += 1
+        with self._connection.begin_nested():
+            yield
+
+    def commit(self) -> None:
+        """Commit for all; those who wait are told whether it came to that."""
+        try:
+            self._transaction.commit()
+        except BaseException as error:
+            self._error = error
+            with suppress(Exception):
+                self._transaction.rollback()
+        finally:
+            self._done.set()
+
+    def wait(self) -> None:
+        """Wait for the commit; raises what kept it from being done."""
+        self._done.wait()
+        if self._error is not None:
+            raise self._error
 
 
 def open_to_read(path: Path) -> Engine:
@@ -68,6 +148,7 @@ def _engine(path: Path, synchronous: Synchronous, *, writes: bool) -> Engine:
         # Values are patient data: they have no place in the text of an error.
         hide_parameters=True,
         poolclass=StaticPool if writes else QueuePool,
+        **({} if writes else {"max_overflow": -1}),
     )
 
     @event.listens_for(engine, "connect")

@@ -29,7 +29,9 @@ from dulcimer.data.filesink import NewFile, NewFiles, write_all
 from dulcimer.node.config import Durability
 from dulcimer.node.domain import attributes
 from dulcimer.node.domain.attributes import Description, Undecodable
+from dulcimer.node.domain.catalogue import ATTRIBUTES, ITEM_ATTRIBUTES, Attribute
 from dulcimer.node.domain.model import Instance
+from dulcimer.services.text import normal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -57,6 +59,7 @@ class DataFolder:
         self.root = root
         self.incoming = root / "incoming"
         self.objects = root / "objects"
+        self.films = root / "films"
         self.index = root / "index.sqlite"
         try:
             for folder in (self.root, self.incoming, self.objects):
@@ -247,18 +250,19 @@ class ObjectStore:
         self._sync_file = durability is not Durability.OFF
         self._sync_folder = durability is Durability.FULL
         self._known_folders: set[str] = set()
-        self._new_files = NewFiles()
+        self.new_files = NewFiles()
+        """Where the files for objects come from."""
 
     def close(self) -> None:
         """Give up what was made for objects to come."""
-        self._new_files.close()
+        self.new_files.close()
 
     def receive(
         self, sop_class_uid: str, sop_instance_uid: str, transfer_syntax_uid: str, source_aet: str
     ) -> IncomingObject:
         """Open the sink for an object that begins to arrive."""
         return IncomingObject(
-            lambda: self._new_files.take(self._incoming),
+            lambda: self.new_files.take(self._incoming),
             sop_class_uid,
             sop_instance_uid,
             transfer_syntax_uid,
@@ -379,9 +383,9 @@ def read_description(path: Path) -> Description | None:
             _text(dataset, attributes.SOP_CLASS_UID),
             _text(dataset, attributes.SOP_INSTANCE_UID),
             {
-                name: text[: attributes.LONGEST_VALUE]
-                for tag, name in attributes.COLUMNS.items()
-                if (text := _text(dataset, tag))
+                attribute.name: text[: attributes.LONGEST_VALUE] if attribute.vr != "SQ" else text
+                for attribute in ATTRIBUTES
+                if (text := _kept(dataset, attribute))
             },
         )
     except OSError as error:
@@ -391,6 +395,24 @@ def read_description(path: Path) -> Description | None:
     except Exception:  # whatever pydicom finds wrong with the bytes, the answer is the same
         return None
     return found if found.sop_instance_uid or "study_instance_uid" in found.attributes else None
+
+
+def _kept(dataset: Dataset, attribute: Attribute) -> str:
+    if attribute.vr != "SQ":
+        return normal(attribute.vr, _text(dataset, attribute.tag))
+    element = dataset.get(attribute.tag)
+    if element is None or not element.value:
+        return ""
+    return attributes.items_text(
+        [
+            {
+                f"{tag:08X}": text
+                for tag, vr in ITEM_ATTRIBUTES.items()
+                if (text := normal(vr, _text(item, tag)))
+            }
+            for item in element.value
+        ]
+    )
 
 
 def _text(dataset: Dataset, tag: int) -> str:

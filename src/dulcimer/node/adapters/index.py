@@ -7,17 +7,28 @@ from collections import deque
 from threading import Condition, Event, Lock, Thread
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import delete, desc, func, insert, select, update
+from sqlalchemy import case, delete, desc, func, insert, select, text, update
 from sqlalchemy.dialects.sqlite import insert as insert_or
 from sqlalchemy.exc import DatabaseError
 
-from dulcimer.node.adapters.schema import INSTANCES, SERIES, STUDIES, VERSIONS
+from dulcimer.node.adapters.schema import (
+    FOLDED_NAMES,
+    INDEXED_BY,
+    INSTANCES,
+    OUTDATED,
+    PATIENTS,
+    SERIES,
+    STUDIES,
+    VERSIONS,
+)
+from dulcimer.node.domain.catalogue import of_level
 from dulcimer.node.domain.model import Instance, Study
+from dulcimer.services.names import folded_groups
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
-    from sqlalchemy import Connection, Engine
+    from sqlalchemy import Connection, Engine, Table
 
     from dulcimer.node.adapters.database import Database
 
@@ -29,12 +40,15 @@ _GATHER_SECONDS: Final = 0.02
 _RETRY_SECONDS: Final = 1.0
 _MOST_WAITING: Final = 20_000
 
+_ADD_PATIENT: Final = insert_or(PATIENTS).on_conflict_do_nothing()
 _ADD_STUDY: Final = insert_or(STUDIES).on_conflict_do_nothing()
 _ADD_SERIES: Final = insert_or(SERIES).on_conflict_do_nothing()
 _ADD_INSTANCE: Final = insert_or(INSTANCES).on_conflict_do_nothing()
 
+_PATIENT_COLUMNS: Final = tuple(column.name for column in PATIENTS.columns)
 _STUDY_COLUMNS: Final = tuple(column.name for column in STUDIES.columns)
 _SERIES_COLUMNS: Final = tuple(column.name for column in SERIES.columns)
+_OF_IMAGE: Final = tuple(attribute.name for attribute in of_level("IMAGE"))
 
 
 class IndexUnavailable(OSError):
@@ -59,11 +73,13 @@ class _Rows:
         attributes = instance.attributes
         study = attributes.get("study_instance_uid", "")
         if study not in self._studies:
-            connection.execute(_ADD_STUDY, {name: attributes.get(name, "") for name in _STUDY_COLUMNS})
+            rows = parent_rows(attributes)
+            connection.execute(_ADD_PATIENT, rows["patients"])
+            connection.execute(_ADD_STUDY, rows["studies"])
             self._studies.add(study)
         series = study, attributes.get("series_instance_uid", "")
         if series not in self._series:
-            connection.execute(_ADD_SERIES, {name: attributes.get(name, "") for name in _SERIES_COLUMNS})
+            connection.execute(_ADD_SERIES, _row(attributes, _SERIES_COLUMNS))
             self._series.add(series)
         if len(self._series) > _MOST_REMEMBERED or len(self._studies) > _MOST_REMEMBERED:
             self.forget()
@@ -168,6 +184,38 @@ class SqlIndex:
         with self._turn, self._database.write() as connection:
             connection.execute(delete(INSTANCES).where(INSTANCES.c.sop_instance_uid == instance_uid))
 
+    def outdated(self, count: int) -> list[tuple[str, str]]:
+        """Return UID and path of some instances that were indexed before the index knew all it does now."""
+        query = select(INSTANCES.c.sop_instance_uid, INSTANCES.c.path).where(text(OUTDATED)).limit(count)
+        with self._database.readers.connect() as connection:
+            return [(row[0], row[1]) for row in connection.execute(query)]
+
+    def complete(self, described: list[tuple[str, str, Mapping[str, str]]]) -> None:
+        """Add what is known now about instances: UID, path, and the attributes that their files have.
+
+        Nothing that is known already about patients, studies and series is changed.
+        """
+        with self._turn, self._database.write() as connection:
+            for uid, path, attributes in described:
+                of_instance = (INSTANCES.c.sop_instance_uid == uid) & (INSTANCES.c.path == path)
+                values: dict[str, Any] = {**_row(attributes, _OF_IMAGE), "indexed_by": INDEXED_BY}
+                connection.execute(update(INSTANCES).where(of_instance).values(values))
+                rows = parent_rows(attributes)
+                for table in (PATIENTS, STUDIES, SERIES):
+                    self._complete(connection, table, rows[table.name])
+
+    @staticmethod
+    def _complete(connection: Connection, table: Table, row: Mapping[str, str]) -> None:
+        keys = [each.name for each in table.primary_key]
+        values = {
+            name: case((table.c[name] == "", value), else_=table.c[name])
+            for name, value in row.items()
+            if value and name not in keys
+        }
+        if values:
+            by_key = [table.c[name] == row[name] for name in keys]
+            connection.execute(update(table).where(*by_key).values(values))
+
     def studies(self) -> list[Study]:
         return list_studies(self._database.readers)
 
@@ -193,6 +241,7 @@ class LaterIndex(SqlIndex):
         self._stop = Event()
         self._failure: str | None = None
         self._failures = 0
+        self._inserted = self._written = 0
         self._hurry = False
         self._settle: Callable[[Instance, str], object] | None = None
         self._thread = Thread(target=self._run, name="index", daemon=True)
@@ -208,6 +257,7 @@ class LaterIndex(SqlIndex):
             while len(self._waiting) > _MOST_WAITING and not self._stop.is_set():
                 self._wake.wait(_RETRY_SECONDS)
             self._waiting.append(instance)
+            self._inserted += 1
             if len(self._waiting) == 1:
                 self._wake.notify_all()
         return None
@@ -227,7 +277,9 @@ class LaterIndex(SqlIndex):
     def wait_until_written(self) -> None:
         """Wait until everything is written that was inserted so far."""
         with self._wake:
-            while self._waiting and self._failure is None:
+            # What comes meanwhile need not be waited for.
+            last = self._inserted
+            while self._written < last and self._failure is None and not self._stop.is_set():
                 self._wake.wait(_RETRY_SECONDS)
 
     def close(self) -> None:
@@ -294,6 +346,7 @@ class LaterIndex(SqlIndex):
         with self._wake:
             for _ in batch:
                 self._waiting.popleft()
+            self._written += len(batch)
             self._wake.notify_all()
 
 
@@ -333,15 +386,33 @@ def _reason(error: BaseException) -> str:
     return str(error.orig if isinstance(error, DatabaseError) else error)
 
 
+def parent_rows(attributes: Mapping[str, str]) -> dict[str, dict[str, str]]:
+    """Return the rows of patient, study and series that the attributes of an instance make, by table."""
+    name = attributes.get("patient_name", "")
+    known = {**attributes, **dict(zip(FOLDED_NAMES, folded_groups(name), strict=True))}
+    if not known.get("patient_id"):
+        known["nameless_as"] = name
+    return {
+        "patients": _row(known, _PATIENT_COLUMNS),
+        "studies": _row(known, _STUDY_COLUMNS),
+        "series": _row(known, _SERIES_COLUMNS),
+    }
+
+
+def _row(attributes: Mapping[str, str], names: tuple[str, ...]) -> dict[str, str]:
+    return {name: attributes.get(name, "") for name in names}
+
+
 def _instance_row(instance: Instance) -> dict[str, Any]:
     attributes = instance.attributes
     return {
+        **_row(attributes, _OF_IMAGE),
+        "indexed_by": INDEXED_BY,
         "sop_instance_uid": instance.sop_instance_uid,
         "sop_class_uid": instance.sop_class_uid,
         "transfer_syntax_uid": instance.transfer_syntax_uid,
         "study_instance_uid": attributes.get("study_instance_uid", ""),
         "series_instance_uid": attributes.get("series_instance_uid", ""),
-        "instance_number": attributes.get("instance_number", ""),
         "path": instance.path,
         "size": instance.size,
         "received": instance.received.isoformat(timespec="microseconds"),

@@ -1,47 +1,37 @@
 """The attributes that the index knows, read from the first bytes of a data set (PS3.5 section 7).
 
-A data set is received at network speed, so decoding all of it for some twenty values is out of the question.
-All of them lie in groups 0008, 0010 and 0020, that is at the beginning; :func:`read` walks the element
-headers until it is past the last one and touches nothing else.
+A data set is received at network speed, so decoding all of it for some sixty values is out of the question.
+All of them lie before group 0041, that is at the beginning; :func:`read` walks the element headers until it
+is past the last one and touches nothing else.
 """
 
 from __future__ import annotations
 
+import json
 import zlib
 from dataclasses import dataclass, field
 from struct import Struct
 from struct import error as StructError
 from typing import Final
 
+from dulcimer.node.domain.catalogue import ATTRIBUTES, ITEM_ATTRIBUTES
+from dulcimer.services.text import decoded, encodings_of, normal
+
 SPECIFIC_CHARACTER_SET: Final = 0x00080005
 SOP_CLASS_UID: Final = 0x00080016
 SOP_INSTANCE_UID: Final = 0x00080018
 
-COLUMNS: Final[dict[int, str]] = {
-    0x00080020: "study_date",
-    0x00080030: "study_time",
-    0x00080050: "accession_number",
-    0x00080060: "modality",
-    0x00080090: "referring_physician_name",
-    0x00081030: "study_description",
-    0x0008103E: "series_description",
-    0x00100010: "patient_name",
-    0x00100020: "patient_id",
-    0x00100021: "issuer_of_patient_id",
-    0x00100030: "patient_birth_date",
-    0x00100040: "patient_sex",
-    0x0020000D: "study_instance_uid",
-    0x0020000E: "series_instance_uid",
-    0x00200010: "study_id",
-    0x00200011: "series_number",
-    0x00200013: "instance_number",
-}
+COLUMNS: Final[dict[int, str]] = {attribute.tag: attribute.name for attribute in ATTRIBUTES}
 """Indexed attributes and their names in the index."""
 
-_PERSON_NAMES: Final = frozenset({0x00080090, 0x00100010})
+_VRS: Final = {attribute.tag: attribute.vr for attribute in ATTRIBUTES}
+_NUMBERS: Final = frozenset(tag for tag, vr in _VRS.items() if vr == "US")
+_SEQUENCES: Final = frozenset(tag for tag, vr in _VRS.items() if vr == "SQ")
 
 WANTED: Final = frozenset({SPECIFIC_CHARACTER_SET, SOP_CLASS_UID, SOP_INSTANCE_UID, *COLUMNS})
 LAST: Final = max(WANTED)
+ESSENTIAL: Final = 0x00200013
+"""Up to here a data set must be readable; what comes later is left out if it is not."""
 
 IMPLICIT_VR_LITTLE_ENDIAN: Final = "1.2.840.10008.1.2"
 EXPLICIT_VR_BIG_ENDIAN: Final = "1.2.840.10008.1.2.2"
@@ -49,6 +39,8 @@ _IMPLICIT: Final = frozenset({IMPLICIT_VR_LITTLE_ENDIAN, "1.2.840.113619.5.2", "
 _DEFLATED: Final = frozenset({"1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.4.95", "1.2.840.10008.1.2.4.205"})
 
 LONGEST_VALUE: Final = 1024
+MOST_ITEMS: Final = 32
+"""How many items of a sequence are kept."""
 _MOST_INFLATED: Final = 1 << 20
 _UNDEFINED: Final = 0xFFFFFFFF
 _ITEM: Final = 0xFFFEE000
@@ -85,6 +77,13 @@ _SHORT_VRS: Final = frozenset(
 )
 
 
+Item = dict[int, bytes]
+"""The raw values of an item of a sequence, by tag."""
+
+Values = dict[int, "bytes | list[Item]"]
+"""Raw values by tag: bytes, or the items of a sequence. Whole numbers are decimal text."""
+
+
 class Undecodable(ValueError):
     """These bytes are no data set in the transfer syntax that was negotiated."""
 
@@ -107,7 +106,7 @@ _EXPLICIT_BIG: Final = _Layout(">", explicit=True)
 
 def read(
     head: bytes | bytearray, transfer_syntax_uid: str, *, complete: bool, last: int = LAST
-) -> dict[int, bytes] | None:
+) -> Values | None:
     """Return the raw values of the :data:`WANTED` attributes up to the tag ``last``, by tag.
 
     ``head`` is the beginning of a data set, all of it if ``complete``. The answer is None if it ends before
@@ -131,51 +130,123 @@ def read(
         layout = _EXPLICIT_BIG
     else:
         layout = _EXPLICIT_LITTLE
+    found: Values = {}
+    walk = _Walk(found)
     try:
-        return _walk(head, layout, complete=complete, last=last)
+        return found if walk.over(head, layout, complete=complete, last=last) else None
     except StructError:
         # A header reaches past the end.
-        if complete:
-            raise Undecodable("the last element is cut off") from None
-        return None
+        if not complete:
+            return None
+        if walk.tag > ESSENTIAL:
+            return found
+        raise Undecodable("the last element is cut off") from None
+    except Undecodable:
+        if walk.tag > ESSENTIAL:
+            return found
+        raise
 
 
-def _walk(data: bytes | bytearray, layout: _Layout, *, complete: bool, last: int) -> dict[int, bytes] | None:
-    found: dict[int, bytes] = {}
-    header, explicit = layout.header.unpack_from, layout.explicit
-    end, at, previous = len(data), 0, -1
+class _Walk:
+    """A walk over the elements, and how far it came."""
+
+    __slots__ = ("found", "tag")
+
+    def __init__(self, found: Values) -> None:
+        self.found = found
+        self.tag = -1
+
+    def over(self, data: bytes | bytearray, layout: _Layout, *, complete: bool, last: int) -> bool:
+        """Collect what is wanted; return False if there has to be more of the data set for that."""
+        found, wanted = self.found, WANTED
+        header, explicit = layout.header.unpack_from, layout.explicit
+        end, at, previous = len(data), 0, -1
+        while at < end:
+            if explicit:
+                group, element, vr, length = header(data, at)
+                at += 8
+                if vr in _LONG_VRS:
+                    (length,) = layout.length.unpack_from(data, at)
+                    at += 4
+                elif vr not in _SHORT_VRS:
+                    raise Undecodable(f"no value representation: {vr!r}")
+            else:
+                group, element, length = header(data, at)
+                at += 8
+            tag = group << 16 | element
+            if tag > last:
+                return True
+            if tag <= previous:
+                raise Undecodable("the elements are not in order")
+            self.tag = previous = tag
+            if length == _UNDEFINED:
+                # Undefined length in a value of VR UN means implicit VR inside (PS3.5 6.2.2).
+                inner = _IMPLICIT_LITTLE if explicit and vr == b"UN" else layout
+                start, at = at, _skip_items(data, at, inner, 0)
+                if tag in _SEQUENCES and at <= end:
+                    found[tag] = _items(data, start, at - 8, inner)
+                continue
+            past = at + length
+            if past > end:
+                if complete:
+                    raise Undecodable(f"({group:04X},{element:04X}) is longer than the data set")
+                return False
+            if tag in wanted:
+                if tag in _SEQUENCES:
+                    inner = _IMPLICIT_LITTLE if explicit and vr == b"UN" else layout
+                    found[tag] = _items(data, at, past, inner)
+                elif tag in _NUMBERS:
+                    if length == 2:
+                        order = "big" if layout is _EXPLICIT_BIG else "little"
+                        found[tag] = b"%d" % int.from_bytes(data[at:past], order)  # type: ignore[arg-type]
+                else:
+                    found[tag] = bytes(data[at:past])
+            at = past
+        return complete
+
+
+def _items(data: bytes | bytearray, at: int, end: int, layout: _Layout) -> list[Item]:
+    """Return what is kept of the items that lie between two places."""
+    order = _ITEM_BIG if layout is _EXPLICIT_BIG else _ITEM_LITTLE
+    found: list[Item] = []
+    while at < end and len(found) < MOST_ITEMS:
+        group, element, length = order.unpack_from(data, at)
+        if group << 16 | element != _ITEM:
+            raise Undecodable("no item where one must be")
+        at += 8
+        if length == _UNDEFINED:
+            past = _skip_elements(data, at, layout, 0)
+            stop = past - 8
+        else:
+            past = stop = at + length
+        if past > end:
+            raise Undecodable("an item is longer than its sequence")
+        found.append(_item(data, at, stop, layout))
+        at = past
+    return found
+
+
+def _item(data: bytes | bytearray, at: int, end: int, layout: _Layout) -> Item:
+    values: Item = {}
     while at < end:
-        if explicit:
-            group, element, vr, length = header(data, at)
+        vr = b""
+        if layout.explicit:
+            group, element, vr, length = layout.header.unpack_from(data, at)
             at += 8
             if vr in _LONG_VRS:
                 (length,) = layout.length.unpack_from(data, at)
                 at += 4
-            elif vr not in _SHORT_VRS:
-                raise Undecodable(f"no value representation: {vr!r}")
         else:
-            group, element, length = header(data, at)
+            group, element, length = layout.header.unpack_from(data, at)
             at += 8
         tag = group << 16 | element
-        if tag > last:
-            return found
-        if tag <= previous:
-            raise Undecodable("the elements are not in order")
-        previous = tag
         if length == _UNDEFINED:
-            # Undefined length in a value of VR UN means implicit VR inside (PS3.5 6.2.2).
-            inner = _IMPLICIT_LITTLE if explicit and vr == b"UN" else layout
-            at = _skip_items(data, at, inner, 0)
+            at = _skip_items(data, at, _IMPLICIT_LITTLE if vr == b"UN" else layout, 1)
             continue
-        past = at + length
-        if past > end:
-            if complete:
-                raise Undecodable(f"({group:04X},{element:04X}) is longer than the data set")
-            return None
-        if tag in WANTED:
-            found[tag] = bytes(data[at:past])
-        at = past
-    return found if complete else None
+        if tag in ITEM_ATTRIBUTES or tag == SPECIFIC_CHARACTER_SET:
+            values[tag] = bytes(data[at : min(at + length, end)])
+        at += length
+    return values
 
 
 def _skip_items(data: bytes | bytearray, at: int, layout: _Layout, depth: int) -> int:
@@ -232,48 +303,52 @@ class Description:
     attributes: dict[str, str] = field(default_factory=dict)
 
 
-def describe(values: dict[int, bytes]) -> Description:
+def describe(values: Values) -> Description:
     """Turn raw values into text without padding."""
+    declared = _bytes(values, SPECIFIC_CHARACTER_SET)
     encodings: list[str] | None = None
     row: dict[str, str] = {}
     for tag, name in COLUMNS.items():
         raw = values.get(tag)
         if not raw:
             continue
+        if isinstance(raw, list):
+            items = [_described(item, declared) for item in raw]
+            if text := items_text(items):
+                row[name] = text
+            continue
         raw = raw[:LONGEST_VALUE]
         if raw.isascii() and b"\x1b" not in raw:
             text = raw.decode("ascii")
         else:
             if encodings is None:
-                encodings = _encodings(values.get(SPECIFIC_CHARACTER_SET, b""))
-            text = _decode(raw, encodings)
-        text = text.strip(" \0")
-        if tag in _PERSON_NAMES:
-            # Component groups without content at the end may be left out (PS3.5 6.2.1.1).
-            text = text.rstrip("=")
-        if text:
+                encodings = encodings_of(declared)
+            text = decoded(raw, encodings)
+        if text := normal(_VRS[tag], text):
             row[name] = text
     return Description(_uid(values, SOP_CLASS_UID), _uid(values, SOP_INSTANCE_UID), row)
 
 
-def _uid(values: dict[int, bytes], tag: int) -> str:
-    return values.get(tag, b"").decode("ascii", "replace").strip(" \0")
+def _described(item: Item, declared: bytes) -> dict[str, str]:
+    encodings = encodings_of(item.get(SPECIFIC_CHARACTER_SET, declared))
+    found: dict[str, str] = {}
+    for tag, vr in ITEM_ATTRIBUTES.items():
+        raw = item.get(tag)
+        if raw and (text := normal(vr, decoded(raw[:LONGEST_VALUE], encodings))):
+            found[f"{tag:08X}"] = text
+    return found
 
 
-def _encodings(raw: bytes) -> list[str]:
-    from pydicom.charset import convert_encodings  # only text beyond ASCII needs it
-
-    names = [name.strip() for name in raw.decode("ascii", "replace").strip(" \0").split("\\")]
-    try:
-        return list(convert_encodings(names))
-    except (LookupError, ValueError):
-        return ["utf8"]
+def items_text(items: list[dict[str, str]]) -> str:
+    """Return items as they are kept: values by tag, as JSON; empty if there is nothing to keep."""
+    kept = [item for item in items[:MOST_ITEMS] if item]
+    return json.dumps(kept, ensure_ascii=False, separators=(",", ":")) if kept else ""
 
 
-def _decode(raw: bytes, encodings: list[str]) -> str:
-    from pydicom.charset import decode_bytes
+def _bytes(values: Values, tag: int) -> bytes:
+    raw = values.get(tag, b"")
+    return raw if isinstance(raw, bytes) else b""
 
-    try:
-        return decode_bytes(raw, encodings, {ord("\\"), ord("^"), ord("=")})
-    except (LookupError, ValueError):
-        return raw.decode("latin-1")
+
+def _uid(values: Values, tag: int) -> str:
+    return _bytes(values, tag).decode("ascii", "replace").strip(" \0")

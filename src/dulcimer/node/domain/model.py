@@ -51,13 +51,19 @@ class Study:
 
 
 @dataclass(frozen=True, slots=True)
+class NamedInstance:
+    """An instance that a performed procedure step names, and whether it has been received."""
+
+    sop_instance_uid: str
+    received: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Step:
-    """A performed procedure step: its data set as bytes (Explicit VR Little Endian) and what lists need of
-    it."""
+    """A line of ``dulcimer list steps``; of the instances that it names some have been received."""
 
     sop_instance_uid: str
     status: str
-    data: bytes
     patient_id: str = ""
     patient_name: str = ""
     modality: str = ""
@@ -69,3 +75,5 @@ class Step:
     description: str = ""
     created: str = ""
     updated: str = ""
+    named: int = 0
+    received: int = 0

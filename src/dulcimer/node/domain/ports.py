@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Mapping
 
     from dulcimer.node.domain.attributes import Description
-    from dulcimer.node.domain.model import Instance, Step, Study
+    from dulcimer.node.domain.model import Instance, Study
+    from dulcimer.node.domain.query import Query
 
 
 class Staged(Protocol):
@@ -76,22 +76,33 @@ class InstanceIndex(Protocol):
         """List the studies, the latest first."""
 
 
-class StepTransaction(Protocol):
-    """The steps as one peer sees them while nobody else can change them."""
+class Matches(Protocol):
+    """What a query found at one moment."""
 
-    def get(self, instance_uid: str) -> Step | None: ...
+    def __len__(self) -> int: ...
 
-    def insert(self, step: Step) -> None: ...
+    def rows(self) -> Iterator[dict[str, str]]:
+        """Describe the entities one by one; memory does not depend on how many there are."""
 
-    def update(self, step: Step) -> None: ...
+
+class Holdings(Protocol):
+    """The instances that a retrieval is about."""
+
+    def __len__(self) -> int: ...
+
+    @property
+    def kinds(self) -> Mapping[tuple[str, str], int]:
+        """How many there are of each SOP class and transfer syntax."""
+
+    def paths(self) -> Iterator[str]:
+        """Give their files one by one, the first stored first."""
 
 
-class Steps(Protocol):
-    """Keeps performed procedure steps."""
+class Search(Protocol):
+    """Answers queries over the index."""
 
-    def transaction(self) -> AbstractContextManager[StepTransaction]:
-        """Begin a transaction; leaving it without an exception makes the changes durable."""
+    def find(self, query: Query, limit: int = 0) -> Matches:
+        """Return the entities that satisfy a query, at most ``limit`` unless that is 0."""
 
-    def get(self, instance_uid: str) -> Step | None: ...
-
-    def all(self) -> list[Step]: ...
+    def instances(self, query: Query) -> Holdings:
+        """Return the instances that a retrieval asks for."""

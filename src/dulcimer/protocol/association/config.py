@@ -26,6 +26,10 @@ class EngineConfig:
         Seconds that a finished association waits for the peer to close the connection (Sta13).
     max_data_set
         The longest data set kept in memory, in bytes (None: no limit).
+    pad_ae_titles
+        Whether AE titles in commands are sent with 16 characters.
+    strict
+        Whether what a peer does against the rules is refused, rather than tolerated and noted.
     """
 
     max_length: int = 16382
@@ -35,3 +39,5 @@ class EngineConfig:
     release_when_idle: bool = False
     linger: float = 2.0
     max_data_set: int | None = None
+    pad_ae_titles: bool = False
+    strict: bool = False

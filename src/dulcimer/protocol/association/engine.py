@@ -16,7 +16,7 @@ conversations that wait find the association ended. What the *caller* may not do
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, ClassVar, Final, Protocol
 
@@ -34,8 +34,8 @@ from dulcimer.errors import (
 )
 from dulcimer.failure import Failure, FailureKind, Party
 from dulcimer.protocol.association import reasons
-from dulcimer.protocol.association.negotiate import as_requestor, window
-from dulcimer.protocol.dimse import commands
+from dulcimer.protocol.association.negotiate import as_requestor, examine, window
+from dulcimer.protocol.dimse import commands, conformance
 from dulcimer.protocol.dimse.assembler import Assembler, Message
 from dulcimer.protocol.dimse.elements import (
     COMMAND_DATA_SET_TYPE,
@@ -45,7 +45,7 @@ from dulcimer.protocol.dimse.elements import (
     NO_DATA_SET,
     STATUS,
 )
-from dulcimer.protocol.dimse.messages import C_CANCEL_RQ, MESSAGES
+from dulcimer.protocol.dimse.messages import C_CANCEL_RQ, MESSAGES, N_EVENT_REPORT_RQ
 from dulcimer.protocol.dimse.sinks import MemorySink, NullSink, Sink
 from dulcimer.protocol.ul.states import State
 from dulcimer.protocol.ul.table import LOCAL_PRIMITIVES, TABLE, Action, Event
@@ -59,7 +59,8 @@ from dulcimer.protocol.wire.pdus import (
     ReleaseRP,
     ReleaseRQ,
 )
-from dulcimer.protocol.wire.reader import ControlBytes, Fragment, Reader
+from dulcimer.protocol.wire.reader import ControlBytes, Fragment, Reader, WireEvent
+from dulcimer.protocol.wire.splitter import Splitter
 from dulcimer.protocol.wire.writer import (
     MAX_BATCH_BUFFERS,
     Buffer,
@@ -68,6 +69,7 @@ from dulcimer.protocol.wire.writer import (
     fragment,
     room_for,
 )
+from dulcimer.quirks import Note, Notebook, Quirk, QuirkKind
 
 if TYPE_CHECKING:
     from dulcimer.protocol.association.config import EngineConfig
@@ -78,7 +80,24 @@ RESPONSE_BIT: Final = 0x8000
 _PENDING: Final = (0xFF00, 0xFF01)
 """The statuses after which more responses follow (PS3.7 9.1.2.1.5, 9.1.3.1.6, 9.1.4.1.7)."""
 
-_AWAITING_RELEASE_RESPONSE: Final = (State.STA8, State.STA9, State.STA12)
+_REFUSALS: Final[dict[int, type[RemoteProtocolError]]] = {
+    error.abort_reason: error for error in (UnexpectedParameter, InvalidParameter)
+}
+
+_REJECTION: Final = AssociateRJ(1, 1, 1)
+_ABORT: Final = Abort(0, 0)
+_UNEXPECTED_PDU: Final = Abort(2, 2)
+_RELEASE_RESPONSE: Final = ReleaseRP()
+
+_MEANING: Final = {
+    state: (
+        state is State.STA6,
+        state in (State.STA1, State.STA13),
+        state in (State.STA8, State.STA9, State.STA12),
+    )
+    for state in State
+}
+"""Whether a state is that of an association that is established, that has ended, that is to be released."""
 
 _ERRORS: Final[dict[FailureKind, type[AssociationError]]] = {
     FailureKind.CONNECT: ConnectFailed,
@@ -103,7 +122,8 @@ _RECEIVED: Final[dict[type, Event]] = {
 class Observer(Protocol):
     """Is told what passes through an engine. Nothing is prepared for it while there is none.
 
-    It must not raise. Data in Sta6 (DT-1, DT-2) are messages and no transitions.
+    It must not raise. Data in Sta6 (DT-1, DT-2) are messages; they are transitions as well, one for each PDU,
+    while there is a tap.
     """
 
     def transition(self, event: Event, action: Action, state: State, following: State) -> None: ...
@@ -121,17 +141,37 @@ class Observer(Protocol):
     def unmatched(self, message: Message) -> None: ...
 
 
+class Tap(Protocol):
+    """Is shown whole PDUs, headers included. They are put together for it and for nobody else.
+
+    One is shown when its last byte has arrived, or when it is handed to the driver to be sent. It must not
+    raise.
+    """
+
+    def pdu_received(self, pdu: bytes) -> None:
+        """Take a PDU of a known type, before anything is made of it."""
+
+    def data_received(self, pdu: bytes) -> None:
+        """Take a P-DATA-TF whose values can be told apart, before anything is made of them."""
+
+    def pdu_sent(self, pdu: bytes) -> None:
+        """Take a PDU that is sent."""
+
+
 class Exchange:
     """An operation that we invoked: the responses that came for it so far."""
 
-    __slots__ = ("answered", "context_id", "field", "responses")
+    __slots__ = ("answered", "context_id", "field", "given_up", "message_id", "responses")
 
-    def __init__(self, context_id: int, field: int) -> None:
+    def __init__(self, message_id: int, context_id: int, field: int) -> None:
+        self.message_id = message_id
         self.context_id = context_id
         self.field = field
         self.responses: deque[Message] = deque()
         self.answered = False
         """Whether the last response has come."""
+        self.given_up = False
+        """Whether its further responses are dropped."""
 
 
 class Engine:
@@ -158,6 +198,12 @@ class Engine:
         self.config = config
         self.requestor = requestor
         self.state = State.STA1
+        self.established = False
+        """Whether data can be exchanged (Sta6)."""
+        self.ended = True
+        """Whether the association is over; the transport may still be closing (Sta1, Sta13)."""
+        self.release_requested = False
+        """Whether the peer awaits our answer to its release request (Sta8, Sta9, Sta12)."""
         self.now = 0.0
         self.generation = 0
         """Grows with everything that may have changed what a waiting conversation sees."""
@@ -173,40 +219,42 @@ class Engine:
         self.close_transport = False
         self.failure: Failure | None = None
         self.observer: Observer | None = None
+        self.tap: Tap | None = None
+        self.quirks: list[Quirk] = []
+        """What the peer did that is unusual, each kind once."""
+        self.on_quirk: Callable[[Quirk], None] | None = None
+        """Told of each of them; it must not use the engine."""
+        self._quirk_kinds: set[QuirkKind] = set()
+        self._examined: set[int] = set()
+        self._assumed_roles: frozenset[int] = frozenset()
         self._open_sink = open_sink
         self._reader = Reader(config.max_length)
-        self._assembler = Assembler(self._check_command, self._choose_sink)
+        self._splitter: Splitter | None = None
+        self._assembler = Assembler(self._check_command, self._choose_sink, self._examine_command)
+        self._assembler.tolerant = not config.strict
         self._exchanges: dict[int, Exchange] = {}
         self._given_up: set[int] = set()
         self._unanswered: set[int] = set()
         self._encoded = b""
-        self._rejection = AssociateRJ(1, 1, 1)
-        self._abort = Abort(0, 0)
-        self._provider_abort = Abort(2, 2)
-        self._pdu: ControlPDU = ReleaseRP()
+        self._rejection = _REJECTION
+        self._refusal: AssociateRJ | None = None
+        self._abort = _ABORT
+        self._provider_abort = _UNEXPECTED_PDU
+        self._pdu: ControlPDU = _RELEASE_RESPONSE
         self._unexpected = ""
         self._closed_reason = ""
-        self._outgoing: deque[list[Buffer] | Iterator[list[Buffer]]] = deque()
+        self.outgoing: deque[list[Buffer] | Iterator[list[Buffer]]] = deque()
+        """What waits for :meth:`data_to_send`; while it is empty there is nothing to send."""
         self._artim: float | None = None
         self._activity = 0.0
         self.get_buffer = self._reader.get_buffer
 
+    def detach(self) -> None:
+        """Tell nobody of anything any more: to be called when nothing more will be received."""
+        self.observer = self.tap = self.on_quirk = self._open_sink = None
+        self._assembler.detach()
+
     # ---- what a driver asks -------------------------------------------------------------------------
-
-    @property
-    def established(self) -> bool:
-        """Whether data can be exchanged (Sta6)."""
-        return self.state is State.STA6
-
-    @property
-    def ended(self) -> bool:
-        """Whether the association is over; the transport may still be closing (Sta1, Sta13)."""
-        return self.state is State.STA13 or self.state is State.STA1
-
-    @property
-    def release_requested(self) -> bool:
-        """Whether the peer awaits our answer to its release request (Sta8, Sta9, Sta12)."""
-        return self.state in _AWAITING_RELEASE_RESPONSE
 
     @property
     def receiving(self) -> bool:
@@ -219,9 +267,25 @@ class Engine:
         return bool(self._exchanges)
 
     @property
+    def unclaimed(self) -> bool:
+        """Whether responses of an outstanding operation are here that nobody has taken yet.
+
+        As long as there are, nothing more of it should be read: its SCP may have any number of them.
+        """
+        return not self.ended and any(exchange.responses for exchange in self._exchanges.values())
+
+    @property
+    def given_up(self) -> frozenset[int]:
+        """The message IDs of operations that were given up and that the peer has yet to answer."""
+        return frozenset(self._given_up)
+
+    @property
     def window_open(self) -> bool:
-        """Whether another operation may be invoked now."""
-        return not self.window or len(self._exchanges) < self.window
+        """Whether another operation may be invoked now.
+
+        One that was given up counts as long as the peer has not answered it: it may still be at it.
+        """
+        return not self.window or len(self._exchanges) + len(self._given_up) < self.window
 
     def error(self) -> AssociationError:
         """Return the exception for how the association failed or ended."""
@@ -244,8 +308,15 @@ class Engine:
         self.now = self._activity = now
         self.generation += 1
         assembler = self._assembler
+        tap = self.tap
+        events: Iterable[WireEvent]
+        if tap is None:
+            events = self._reader.feed(count)
+            self._splitter = None
+        else:
+            events = self._tapped(count, tap)
         try:
-            for event in self._reader.feed(count):
+            for event in events:
                 if type(event) is Fragment:
                     if self.state is not State.STA6 and not self._indicates_data():
                         continue
@@ -259,9 +330,37 @@ class Engine:
                 else:
                     assert isinstance(event, RemoteProtocolError)
                     raise event
+            if self._reader.notes:
+                self._note_all(self._reader.notes)
         except RemoteProtocolError as error:
             self._invalid(error)
         assembler.flush()
+
+    def _tapped(self, count: int, tap: Tap) -> Iterator[WireEvent]:
+        """Read PDU by PDU what has arrived, and show each that is whole."""
+        reader = self._reader
+        if reader.dead:
+            self._splitter = None
+            return
+        splitter = self._splitter
+        if splitter is None:
+            splitter = self._splitter = Splitter(*reader.begun())
+        for size, pdu in splitter.cut(reader.arrived(count)):
+            events = reader.feed(size)
+            kind = 0 if pdu is None else pdu[0]
+            if pdu is not None and codec.A_ASSOCIATE_RQ <= kind <= codec.A_ABORT:
+                tap.pdu_received(pdu)
+                if kind == codec.P_DATA_TF and not reader.dead:
+                    tap.data_received(pdu)
+            yield from events
+            if reader.dead:
+                return
+            if kind == codec.P_DATA_TF and self.state is State.STA6:
+                self._data_transition(Event.EVT10, Action.DT_2)
+
+    def _data_transition(self, event: Event, action: Action) -> None:
+        if self.observer is not None:
+            self.observer.transition(event, action, State.STA6, State.STA6)
 
     def eof(self, now: float, reason: str = "") -> None:
         """Take note that the transport connection was closed, or lost for ``reason``."""
@@ -269,6 +368,11 @@ class Engine:
         self._closed_reason = reason
         if self.state is State.STA2 and self._reader.in_message:
             self._do_lost()
+        abort = None if self.ended else self._reader.abort_in_data
+        if abort is not None:
+            self._note(Note(QuirkKind.ABORT_IN_PDU))
+            if self.failure is None:
+                self.failure = reasons.aborted(Abort(abort[2], abort[3]), Party.PEER)
         self._event(Event.EVT17)
         self.close_transport = True
 
@@ -279,7 +383,7 @@ class Engine:
         """
         self.now = now
         batch: list[Buffer] = []
-        outgoing = self._outgoing
+        outgoing = self.outgoing
         while outgoing:
             head = outgoing[0]
             if isinstance(head, list):
@@ -308,7 +412,21 @@ class Engine:
             outgoing.popleft()
         if batch:
             self._activity = now
+            if self.tap is not None:
+                return self._one_shown(batch, self.tap)
         return batch
+
+    def _one_shown(self, batch: list[Buffer], tap: Tap) -> list[Buffer]:
+        """Return the first PDU of a batch and show it; the others wait for their turn."""
+        # A P-DATA-TF is two buffers, its headers and the value; every other PDU is one.
+        data = batch[0][0] == codec.P_DATA_TF
+        first, rest = batch[: 1 + data], batch[1 + data :]
+        if rest:
+            self.outgoing.appendleft(rest)
+        tap.pdu_sent(b"".join(first))
+        if data and self.state is State.STA6:
+            self._data_transition(Event.EVT9, Action.DT_1)
+        return first
 
     def next_deadline(self) -> float | None:
         """Return when :meth:`handle_timeout` wants to be called, None for never."""
@@ -360,10 +478,10 @@ class Engine:
     def write_stalled(self, now: float, seconds: float) -> None:
         """Take note that the peer took nothing of what was sent for ``seconds``."""
         self.now = now
-        self._outgoing.clear()
+        self.outgoing.clear()
         self._timed_out("network", seconds, "the peer stopped reading what was sent to it")
         self.abort(now)
-        self._outgoing.clear()
+        self.outgoing.clear()
         self.close_transport = True
 
     def connect_failed(self, failure: Failure, now: float) -> None:
@@ -398,6 +516,13 @@ class Engine:
         self._encoded = codec.encode(answer)
         self.accepted = answer
         self.contexts = contexts
+        if self.requested is not None:
+            said = {item.sop_class for item in self.requested.user.roles}
+            self._assumed_roles = frozenset(
+                context.id
+                for context in contexts.values()
+                if context.as_scu and context.abstract_syntax not in said
+            )
         self._event(Event.EVT7)
 
     def reject(self, answer: AssociateRJ, now: float) -> None:
@@ -449,8 +574,10 @@ class Engine:
             raise LocalProtocolError(f"message ID {message_id} is in use by an outstanding operation")
         field = command[COMMAND_FIELD]
         assert isinstance(field, int)
+        if context_id in self._assumed_roles and field != N_EVENT_REPORT_RQ:
+            self._note(Note(QuirkKind.ROLE_ASSUMED, self.contexts[context_id].abstract_syntax))
         self.send_message(context_id, command, data, now)
-        exchange = self._exchanges[message_id] = Exchange(context_id, field)
+        exchange = self._exchanges[message_id] = Exchange(message_id, context_id, field)
         return exchange
 
     def free_message_id(self, wanted: int) -> int:
@@ -461,16 +588,22 @@ class Engine:
             wanted = wanted % 0xFFFF + 1
         return wanted
 
-    def finish(self, message_id: int) -> None:
+    def finish(self, exchange: Exchange) -> None:
         """Forget an exchange: whatever else comes for it answers nothing.
 
         The message ID of one that was given up before its answer came is not used again until it has come:
         that answer would be taken for the answer to another request.
         """
-        exchange = self._exchanges.pop(message_id, None)
-        if exchange is not None and not exchange.answered:
-            self._given_up.add(message_id)
-        self.generation += 1
+        if not exchange.answered and self._exchanges.get(exchange.message_id) is exchange:
+            del self._exchanges[exchange.message_id]
+            exchange.given_up = True
+            self._given_up.add(exchange.message_id)
+            self.generation += 1
+
+    def outstanding_context(self, message_id: int) -> int | None:
+        """Return the presentation context of an operation that we invoked, None if none is outstanding."""
+        exchange = self._exchanges.get(message_id)
+        return None if exchange is None else exchange.context_id
 
     def send_message(
         self, context_id: int, command: dict[int, Value], data: DataSource | None, now: float
@@ -482,6 +615,8 @@ class Engine:
         if context_id not in self.contexts:
             raise LocalProtocolError(f"presentation context {context_id} was not accepted")
         command[COMMAND_DATA_SET_TYPE] = NO_DATA_SET if data is None else 0x0001
+        if self.config.pad_ae_titles:
+            commands.pad_ae_titles(command)
         encoded = commands.encode(command)
         if self.state is not State.STA6:
             self._event(Event.EVT9)
@@ -496,13 +631,13 @@ class Engine:
             self.observer.message_sent(context_id, command, data)
         room = room_for(self.peer_max_length)
         if len(encoded) > room or not (data is None or (isinstance(data, bytes) and len(data) <= room)):
-            self._outgoing.append(batches(context_id, encoded, data, self.peer_max_length))
+            self.outgoing.append(batches(context_id, encoded, data, self.peer_max_length))
             return
         # Most messages are this short: no need for a generator.
         whole = [*fragment(context_id, encoded, command=True)]
         if data is not None:
             whole += fragment(context_id, data, command=False)
-        self._outgoing.append(whole)
+        self.outgoing.append(whole)
 
     # ---- what the peer sends ------------------------------------------------------------------------
 
@@ -514,6 +649,31 @@ class Engine:
             raise UnexpectedParameter(f"no DIMSE message has Command Field {field!r}")
         if MESSAGE_ID in message_type.mandatory and not isinstance(command.get(MESSAGE_ID), int):
             raise InvalidParameter(f"{message_type.name} without a Message ID cannot be answered")
+
+    def _examine_command(self, context_id: int, command: Mapping[int, Value], data: bytes) -> None:
+        field = command[COMMAND_FIELD]
+        if field in self._examined:
+            return
+        assert isinstance(field, int)
+        # The response that ends an operation is of another kind than those before it.
+        kind = -field if command.get(STATUS) in _PENDING else field
+        if kind in self._examined:
+            return
+        if not self.config.strict:
+            # The first of a kind tells enough of the peer's habits.
+            self._examined.add(kind)
+        notes = Notebook()
+        for note in conformance.findings(data):
+            notes.add(*note)
+        context = self.contexts[context_id]
+        if conformance.names_another_class(command, context.abstract_syntax):
+            notes.add(QuirkKind.CLASS_MISMATCH, context.abstract_syntax)
+        # An event is reported by the SCP, everything else is asked for by the SCU.
+        serves = context.as_scu if field == N_EVENT_REPORT_RQ else context.as_scp
+        if not (serves or field & RESPONSE_BIT or field == C_CANCEL_RQ):
+            notes.add(QuirkKind.ROLE_ASSUMED, context.abstract_syntax)
+        if notes:
+            self._note_all(notes)
 
     def _choose_sink(self, context_id: int, command: Mapping[int, Value]) -> Sink:
         field = command[COMMAND_FIELD]
@@ -562,9 +722,13 @@ class Engine:
             final = command.get(STATUS) not in _PENDING
             if exchange is not None:
                 exchange.responses.append(message)
-                exchange.answered = exchange.answered or final
+                if final:
+                    exchange.answered = True
+                    del self._exchanges[exchange.message_id]
             else:
                 answered = command.get(MESSAGE_ID_BEING_RESPONDED_TO)
+                if answered not in self._given_up:
+                    self._note(Note(QuirkKind.RESPONSE_UNMATCHED, f"command field {field:04X}H"))
                 if final and isinstance(answered, int):
                     self._given_up.discard(answered)
                 if self.observer is not None:
@@ -572,20 +736,90 @@ class Engine:
         else:
             message_id = command[MESSAGE_ID]
             assert isinstance(message_id, int)
+            if self._unanswered:
+                self._note_window()
             self._unanswered.add(message_id)
             # A message ID may be used again, and its C-CANCEL was meant for the operation before.
             self.cancelled.discard(message_id)
             self.requests.append(message)
 
     def _control(self, received: ControlBytes) -> None:
-        pdu = codec.decode(received.type, received.body)
+        notes = Notebook()
+        pdu = codec.decode(received.type, received.body, notes)
         if self.observer is not None:
             self.observer.control_received(pdu, received.type, received.body)
         event = _RECEIVED[type(pdu)]
-        if (event, self.state) in TABLE:
+        state = self.state
+        expected = (event, state) in TABLE
+        if expected:
             self._pdu = pdu
             self._unexpected = type(pdu).__name__
+            if event is Event.EVT12:
+                self._note_release(notes)
+            elif event is Event.EVT3 and state is State.STA5 and self.requested is not None:
+                assert isinstance(pdu, AssociateAC)
+                examine(self.requested, pdu, notes)
+        found = notes.take() if notes and expected else []
+        if found and self.config.strict:
+            self._refuse_quirks(found, state)
         self._event(event)
+        for note in found:
+            self._keep(note)
+
+    # ---- what is unusual ----------------------------------------------------------------------------
+
+    def _note(self, note: Note) -> None:
+        """Keep a quirk, or refuse it.
+
+        Raises
+        ------
+        dulcimer.errors.RemoteProtocolError
+            If the association is strict and the quirk breaks a rule.
+        """
+        self._keep(note)
+        reason = note.kind.abort_reason
+        if reason is not None and self.config.strict:
+            raise _REFUSALS[reason](str(Quirk(note.kind, note.detail)))
+
+    def _keep(self, note: Note) -> None:
+        kind = note.kind
+        if kind in self._quirk_kinds:
+            return
+        self._quirk_kinds.add(kind)
+        quirk = Quirk(kind, note.detail)
+        self.quirks.append(quirk)
+        if self.on_quirk is not None:
+            with suppress(Exception):
+                self.on_quirk(quirk)
+
+    def _note_all(self, notes: Notebook) -> None:
+        for note in notes.take():
+            self._note(note)
+
+    def _note_release(self, notes: Notebook) -> None:
+        if self._exchanges or self._unanswered or self._assembler.in_message:
+            notes.add(QuirkKind.RELEASE_OUTSTANDING)
+        if self.state is State.STA7:
+            notes.add(QuirkKind.RELEASE_COLLISION)
+
+    def _note_window(self) -> None:
+        assert self.requested is not None and self.accepted is not None
+        limit = window(self.requested, self.accepted, requestor=not self.requestor)
+        if 0 < limit <= len(self._unanswered):
+            self._note(Note(QuirkKind.WINDOW_EXCEEDED, f"negotiated: {limit}"))
+
+    def _refuse_quirks(self, notes: list[Note], state: State) -> None:
+        """Refuse a PDU for the first rule that it breaks.
+
+        An AE title that is none cannot be recognised, and that is what a requestor is told (PS3.8 9.3.4).
+        """
+        for note in notes:
+            if note.kind.abort_reason is None:
+                continue
+            if note.place and state is State.STA2:
+                self._refusal = AssociateRJ(1, 1, 7 if note.place == "called" else 3)
+                return
+            self._note(note)
 
     def _invalid(self, error: RemoteProtocolError) -> None:
         if not self.ended and self.failure is None:
@@ -619,20 +853,21 @@ class Engine:
             return
         self.generation += 1
         following = action.next_states[0]
-        if action is Action.AE_6 and self._refuses_protocol():
+        if action is Action.AE_6 and self._refuses_request():
             following = State.STA13
         elif action is Action.AR_8 and not self.requestor:
             following = State.STA10
         if self.observer is not None:
             self.observer.transition(event, action, state, following)
         self.state = following
-        self._perform[action](self)
+        self.established, self.ended, self.release_requested = _MEANING[following]
+        self._perform[action.label](self)
         if self.ended and not (state is State.STA13 or state is State.STA1):
             self._assembler.abort()
             self._drop_requests()
         if following is State.STA1:
             # The transport is closed or about to be: nothing is read from it or sent to it any more.
-            self._outgoing.clear()
+            self.outgoing.clear()
             self._reader.discard()
             self._reader.release_buffer()
 
@@ -644,21 +879,23 @@ class Engine:
                 with suppress(Exception):
                     sink.abort()
 
-    def _refuses_protocol(self) -> bool:
+    def _refuses_request(self) -> bool:
         pdu = self._pdu
         assert isinstance(pdu, AssociateRQ)
-        return not pdu.protocol_version & 1
+        if not pdu.protocol_version & 1:
+            self._refusal = AssociateRJ(1, 2, 2)
+        return self._refusal is not None
 
     def _send(self, pdu: ControlPDU, encoded: bytes | None = None) -> None:
         if encoded is None:
             encoded = codec.encode(pdu)
         if self.observer is not None:
             self.observer.control_sent(pdu, encoded)
-        self._outgoing.append([encoded])
+        self.outgoing.append([encoded])
 
     def _send_abort(self, pdu: Abort) -> None:
         # What was queued and not begun would only delay it; a batch that was begun ends in mid message.
-        self._outgoing.clear()
+        self.outgoing.clear()
         self._send(pdu)
 
     def _start_artim(self, seconds: float | None) -> None:
@@ -708,7 +945,8 @@ class Engine:
         self.requested = self._pdu
         self.peer_max_length = self._pdu.user.max_length or 0
         if self.state is State.STA13:
-            answer = AssociateRJ(1, 2, 2)
+            answer = self._refusal
+            assert answer is not None
             self.failure = reasons.rejected(answer, Party.LOCAL)
             self._send(answer)
             self._start_linger()
@@ -733,7 +971,7 @@ class Engine:
         self.close_transport = True
 
     def _do_answer_release(self) -> None:
-        self._send(ReleaseRP())
+        self._send(_RELEASE_RESPONSE)
         self.released = True
         self._start_linger()
 
@@ -797,33 +1035,33 @@ class Engine:
     def _start_linger(self) -> None:
         self._start_artim(self.config.linger)
 
-    _perform: ClassVar[dict[Action, Callable[[Engine], None]]] = {
-        Action.AE_1: _do_await_transport,
-        Action.AE_2: _do_send_request,
-        Action.AE_3: _do_confirm_accept,
-        Action.AE_4: _do_confirm_reject,
-        Action.AE_5: _do_await_request,
-        Action.AE_6: _do_indicate_request,
-        Action.AE_7: _do_send_accept,
-        Action.AE_8: _do_send_reject,
-        Action.DT_1: _do_nothing,
-        Action.DT_2: _do_nothing,
-        Action.AR_1: _do_send_release,
-        Action.AR_2: _do_nothing,
-        Action.AR_3: _do_confirm_release,
-        Action.AR_4: _do_answer_release,
-        Action.AR_5: _do_close,
-        Action.AR_6: _do_nothing,
-        Action.AR_7: _do_nothing,
-        Action.AR_8: _do_indicate_collision,
-        Action.AR_9: _do_answer_collision,
-        Action.AR_10: _do_await_release_response,
-        Action.AA_1: _do_user_abort,
-        Action.AA_2: _do_close,
-        Action.AA_3: _do_peer_abort,
-        Action.AA_4: _do_lost,
-        Action.AA_5: _do_close,
-        Action.AA_6: _do_nothing,
-        Action.AA_7: _do_send_abort_again,
-        Action.AA_8: _do_provider_abort,
+    _perform: ClassVar[dict[str, Callable[[Engine], None]]] = {
+        "AE-1": _do_await_transport,
+        "AE-2": _do_send_request,
+        "AE-3": _do_confirm_accept,
+        "AE-4": _do_confirm_reject,
+        "AE-5": _do_await_request,
+        "AE-6": _do_indicate_request,
+        "AE-7": _do_send_accept,
+        "AE-8": _do_send_reject,
+        "DT-1": _do_nothing,
+        "DT-2": _do_nothing,
+        "AR-1": _do_send_release,
+        "AR-2": _do_nothing,
+        "AR-3": _do_confirm_release,
+        "AR-4": _do_answer_release,
+        "AR-5": _do_close,
+        "AR-6": _do_nothing,
+        "AR-7": _do_nothing,
+        "AR-8": _do_indicate_collision,
+        "AR-9": _do_answer_collision,
+        "AR-10": _do_await_release_response,
+        "AA-1": _do_user_abort,
+        "AA-2": _do_close,
+        "AA-3": _do_peer_abort,
+        "AA-4": _do_lost,
+        "AA-5": _do_close,
+        "AA-6": _do_nothing,
+        "AA-7": _do_send_abort_again,
+        "AA-8": _do_provider_abort,
     }

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Final
 
 from dulcimer.errors import InvalidParameter, UnexpectedParameter
 from dulcimer.protocol.dimse import commands
-from dulcimer.protocol.dimse.elements import COMMAND_DATA_SET_TYPE, NO_DATA_SET
+from dulcimer.protocol.dimse.conformance import WITHOUT_DATA_SET, data_set_impossible
+from dulcimer.protocol.dimse.elements import COMMAND_DATA_SET_TYPE, COMMAND_FIELD, NO_DATA_SET
 
 if TYPE_CHECKING:
     from dulcimer.protocol.dimse.commands import Value
@@ -36,25 +37,55 @@ class Message:
 
 
 Check = Callable[[Mapping[int, "Value"]], None]
+Examine = Callable[[int, Mapping[int, "Value"], bytes], None]
 OpenSink = Callable[[int, Mapping[int, "Value"]], "Sink"]
+
+
+def _refuse(command: Mapping[int, Value]) -> None:
+    raise UnexpectedParameter("a message after the end of the association")
+
+
+def _no_sink(context_id: int, command: Mapping[int, Value]) -> Sink:
+    raise UnexpectedParameter("a data set after the end of the association")
 
 
 class Assembler:
     """Puts the messages of one association together.
 
     ``check`` judges every command set before anything of its data set is taken, and may raise; ``open_sink``
-    chooses where a data set goes.
+    chooses where a data set goes. ``examine``, if given, is shown the context, the values and the bytes of
+    every command set, and may raise as well. ``tolerant`` says whether a data set is done without that is
+    announced for a message that has none, rather than awaited.
     """
 
-    __slots__ = ("_check", "_command", "_context_id", "_message", "_open_sink", "_target")
+    __slots__ = (
+        "_check",
+        "_command",
+        "_context_id",
+        "_examine",
+        "_message",
+        "_open_sink",
+        "_superfluous",
+        "_target",
+        "tolerant",
+    )
 
-    def __init__(self, check: Check, open_sink: OpenSink) -> None:
+    def __init__(self, check: Check, open_sink: OpenSink, examine: Examine | None = None) -> None:
         self._check = check
+        self._examine = examine
+        self.tolerant = False
+        self._superfluous = 0
         self._open_sink = open_sink
         self._command = bytearray()
         self._context_id = 0
         self._message: Message | None = None
         self._target: Sink | None = None
+
+    def detach(self) -> None:
+        """Forget who judges commands and opens sinks: nothing more will be fed."""
+        self._check = _refuse
+        self._open_sink = _no_sink
+        self._examine = None
 
     @property
     def in_message(self) -> bool:
@@ -82,14 +113,28 @@ class Assembler:
                 raise UnexpectedParameter("a command set in two presentation contexts")
             if len(gathered) + len(data) > MAX_COMMAND_SET:
                 raise InvalidParameter("a command set longer than 64 KiB")
-            gathered += data
-            if not (whole and control & 2):
-                return None
-            command = commands.decode(gathered)
-            gathered.clear()
+            if gathered or not (whole and control & 2):
+                gathered += data
+                if not (whole and control & 2):
+                    return None
+                encoded = bytes(gathered)
+                gathered.clear()
+            else:
+                encoded = bytes(data)
+            command = commands.decode(encoded)
             self._check(command)
+            if self._examine is not None:
+                self._examine(context_id, command, encoded)
             message = Message(context_id, command, None)
             if command.get(COMMAND_DATA_SET_TYPE, NO_DATA_SET) == NO_DATA_SET:
+                return message
+            if (
+                self.tolerant
+                and command.get(COMMAND_FIELD) in WITHOUT_DATA_SET
+                and data_set_impossible(command)
+            ):
+                # Some peers send one all the same, and more of them do not.
+                self._superfluous = context_id
                 return message
             self._message = message
             try:
@@ -98,6 +143,10 @@ class Assembler:
                 message.error = error
             return None
         if message is None:
+            if context_id == self._superfluous:
+                if whole and control & 2:
+                    self._superfluous = 0
+                return None
             raise UnexpectedParameter("a data set fragment before its command set")
         if context_id != message.context_id:
             raise UnexpectedParameter("a data set in another presentation context than its command set")

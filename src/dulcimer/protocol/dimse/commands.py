@@ -12,7 +12,12 @@ from collections.abc import Mapping
 from typing import Final
 
 from dulcimer.errors import InvalidParameter, LocalProtocolError
-from dulcimer.protocol.dimse.elements import COMMAND_GROUP_LENGTH, ELEMENTS
+from dulcimer.protocol.dimse.elements import (
+    COMMAND_GROUP_LENGTH,
+    ELEMENTS,
+    MOVE_DESTINATION,
+    MOVE_ORIGINATOR_APPLICATION_ENTITY_TITLE,
+)
 
 Value = str | int | tuple[int, ...] | bytes
 """UI, AE, LO: str without padding; US, UL: int; AT: tuple of tags; what we do not know: bytes."""
@@ -22,6 +27,8 @@ _US_ELEMENT = struct.Struct("<HHIH")
 _GROUP_LENGTH_ELEMENT = struct.Struct("<HHII")
 _TAG = struct.Struct("<HH")
 _US = struct.Struct("<H")
+
+_AE_TITLE_LENGTH: Final = 16
 
 _VR: Final = {number: element.vr for number, element in ELEMENTS.items()}
 
@@ -41,9 +48,10 @@ def decode(data: bytes | bytearray | memoryview) -> dict[int, Value]:
     offset, end = 0, len(data)
     unpack_header, unpack_us, vrs = _HEADER.unpack_from, _US.unpack_from, _VR
     while offset < end:
-        if end - offset < 8:
-            raise InvalidParameter("a command set that ends inside an element")
-        group, number, length = unpack_header(data, offset)
+        try:
+            group, number, length = unpack_header(data, offset)
+        except struct.error:
+            raise InvalidParameter("a command set that ends inside an element") from None
         if group:
             raise InvalidParameter(f"({group:04X},{number:04X}) in a command set")
         start = offset + 8
@@ -107,6 +115,14 @@ def encode(command: Mapping[int, Value]) -> bytes:
         size += len(part)
     parts[0] = _GROUP_LENGTH_ELEMENT.pack(0, COMMAND_GROUP_LENGTH, 4, size)
     return b"".join(parts)
+
+
+def pad_ae_titles(command: dict[int, Value]) -> None:
+    """Fill the AE titles of a command set up with spaces, to the most characters that they may have."""
+    for number in (MOVE_DESTINATION, MOVE_ORIGINATOR_APPLICATION_ENTITY_TITLE):
+        value = command.get(number)
+        if isinstance(value, str):
+            command[number] = value.ljust(_AE_TITLE_LENGTH)
 
 
 def _other(vr: str | None, value: Value) -> bytes:

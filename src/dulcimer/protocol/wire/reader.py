@@ -17,16 +17,25 @@ import sys
 from typing import Final, NamedTuple
 
 from dulcimer.errors import InvalidParameter, RemoteProtocolError, UnrecognizedPDU
+from dulcimer.quirks import Notebook, QuirkKind
 
 P_DATA_TF: Final = 0x04
+A_ABORT: Final = 0x07
 BUFFER_SIZE: Final = 1 << 18
 MAX_CONTROL_PDU: Final = 1 << 20
 """The longest control PDU taken. 128 contexts with 45 transfer syntaxes each need a fifth of it; the rest
 leaves room for Kerberos tickets and SAML assertions."""
 
+FIRST_SIZE: Final = 1 << 12
+"""What the buffer begins with: to get pages of its own, and to give them back, costs as much as an exchange
+of short messages. It grows when it has been full."""
+
 _COMPACT_BELOW = 4096
 _PDU_HEADER = struct.Struct(">BxI")
 _PDV_HEADER = struct.Struct(">IBB")
+_HEADERS = struct.Struct(">BxIIBB")
+_ABORT = struct.Struct(">BxIxxBB")
+_LAST_ABORT_REASON = 6
 
 
 def _anonymous(size: int) -> mmap.mmap:
@@ -67,6 +76,7 @@ class Reader:
     """Splits the stream of one association.
 
     ``max_pdu`` is the Maximum Length that we announced for P-DATA-TF, 0 when unlimited (PS3.8 D.1).
+    ``notes`` has what was unusual; whoever is strict about it asks there.
     """
 
     __slots__ = (
@@ -82,16 +92,19 @@ class Reader:
         "_pdu_left",
         "_pdv_left",
         "_size",
+        "_tail",
         "_view",
         "max_pdu",
+        "notes",
     )
 
     def __init__(self, max_pdu: int, buffer_size: int = BUFFER_SIZE) -> None:
         self.max_pdu = max_pdu
+        self.notes = Notebook()
         self._size = buffer_size
-        self._buffer: mmap.mmap | None = None
+        self._buffer: mmap.mmap | bytearray | None = None
         self._view: memoryview | None = None
-        self._low = self._high = 0
+        self._low = self._high = self._tail = 0
         self._pdu_left = self._pdv_left = 0
         self._context = self._header = 0
         self._control: bytearray | None = None
@@ -103,26 +116,69 @@ class Reader:
         """Whether part of a PDU is here and the rest is not."""
         return bool(self._pdu_left or self._low != self._high or self._control is not None)
 
+    @property
+    def dead(self) -> bool:
+        """Whether everything that arrives is ignored."""
+        return self._dead
+
+    def arrived(self, count: int) -> memoryview:
+        """Return a view of the ``count`` bytes that were written to the buffer and not reported yet."""
+        assert self._view is not None
+        return self._view[self._high : self._high + count]
+
+    def begun(self) -> tuple[int, bytes]:
+        """Return what is left of a PDU that was taken in part, and what is here of one that was not."""
+        if self._pdu_left:
+            return self._pdu_left - (self._high - self._low), b""
+        if self._control is not None:
+            return self._control_left, b""
+        return 0, b"" if self._view is None else bytes(self._view[self._low : self._high])
+
     def get_buffer(self) -> memoryview:
         """Return the free part of the receive buffer. Views handed out earlier are no longer valid."""
         view = self._view
         if view is None:
-            # Anonymous pages cost nothing until the kernel writes to them, and go back when dropped.
-            self._buffer = _anonymous(self._size)
+            self._buffer = bytearray(min(FIRST_SIZE, self._size))
             view = self._view = memoryview(self._buffer)
+        elif self._high == len(view) < self._size:
+            view = self._grow(view)
         if self._low == self._high:
+            self._tail = self._high
             self._low = self._high = 0
-        elif self._low and self._size - self._high < _COMPACT_BELOW:
+        elif self._low and len(view) - self._high < _COMPACT_BELOW:
             count = self._high - self._low
             view[:count] = bytes(view[self._low : self._high])
             self._low, self._high = 0, count
         return view[self._high :]
+
+    def _grow(self, small: memoryview) -> memoryview:
+        # Anonymous pages cost nothing until the kernel writes to them, and go back when dropped.
+        self._buffer = _anonymous(self._size)
+        view = self._view = memoryview(self._buffer)
+        count = self._high - self._low
+        view[:count] = small[self._low : self._high]
+        self._low, self._high = 0, count
+        return view
 
     def release_buffer(self) -> None:
         """Give the memory back while nothing is arriving; the next ``get_buffer`` takes fresh pages."""
         if self._low == self._high:
             self._low = self._high = 0
             self._view = self._buffer = None
+
+    @property
+    def abort_in_data(self) -> bytes | None:
+        """The body of an A-ABORT, if that is what the last bytes of an incomplete P-DATA-TF look like.
+
+        To be asked when nothing more will come: before that they may well be data.
+        """
+        end = self._high or self._tail
+        if self._view is None or not self._pdu_left or end < _ABORT.size:
+            return None
+        kind, length, source, reason = _ABORT.unpack_from(self._view, end - _ABORT.size)
+        if (kind, length) != (A_ABORT, 4) or source not in (0, 2) or reason > _LAST_ABORT_REASON:
+            return None
+        return bytes(self._view[end - 4 : end])
 
     def discard(self) -> None:
         """Ignore whatever else arrives, and what has arrived in part."""
@@ -163,10 +219,13 @@ class Reader:
                     return self._fail(events, "a presentation data value does not fit its P-DATA-TF")
                 pdv_left = length - 2
                 pdu_left -= 6
-                if 0 < pdu_left - pdv_left < 6:
-                    return self._fail(events, "P-DATA-TF with bytes left over after its last value")
+                if left := pdu_left - pdv_left:
+                    if left < 6:
+                        return self._fail(events, "P-DATA-TF with bytes left over after its last value")
+                    self.notes.add(QuirkKind.SEVERAL_VALUES)
                 low += 6
                 if not pdv_left:
+                    self.notes.add(QuirkKind.EMPTY_FRAGMENT)
                     events.append(Fragment(context, header, view[low:low], True))
             elif self._control is not None:
                 take = min(high - low, self._control_left)
@@ -182,8 +241,24 @@ class Reader:
                     if not 1 <= buffer[low] <= 7:
                         return self._fail(events, _no_such(buffer[low]), UnrecognizedPDU)
                     break
+                if high - low >= 12:
+                    kind, length, inner, context, header = _HEADERS.unpack_from(buffer, low)
+                    if kind == P_DATA_TF and inner == length - 4 > 2 and not 0 < self.max_pdu < length:
+                        # One value, as nearly all have: no need to look at the two headers one by one.
+                        low += 12
+                        stop = low + inner - 2
+                        if stop <= high:
+                            events.append(Fragment(context, header, view[low:stop], True))
+                            low = stop
+                        else:
+                            pdu_left = pdv_left = inner - 2
+                        continue
                 kind, length = _PDU_HEADER.unpack_from(buffer, low)
                 if kind == P_DATA_TF:
+                    if not length:
+                        self.notes.add(QuirkKind.EMPTY_PDU)
+                        low += 6
+                        continue
                     if length < 6:
                         return self._fail(events, f"P-DATA-TF of {length} bytes is too short for a value")
                     if 0 < self.max_pdu < length:

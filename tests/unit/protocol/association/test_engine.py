@@ -6,6 +6,7 @@ import struct
 import weakref
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from mmap import mmap
 
 import pytest
 
@@ -47,7 +48,7 @@ from dulcimer.protocol.wire.pdus import (
     ReleaseRQ,
     UserInformation,
 )
-from dulcimer.protocol.wire.reader import MAX_CONTROL_PDU
+from dulcimer.protocol.wire.reader import FIRST_SIZE, MAX_CONTROL_PDU
 from unit.protocol.engines import (
     ANSWER,
     CT_CONTEXT,
@@ -375,7 +376,7 @@ def test_c_echo() -> None:
     exchange_all(requestor, acceptor)
     (response,) = exchange.responses
     assert response.command[STATUS] == 0
-    requestor.finish(7)
+    requestor.finish(exchange)
     assert not requestor.awaiting_response
 
 
@@ -645,7 +646,7 @@ def test_an_exchange_that_is_finished_no_longer_has_a_deadline() -> None:
     engine = reach(State.STA6, True, TIMES, now=100.0)
     engine.send_request(ECHO_CONTEXT, echo_request(1), None, 100.0)
     output(engine, 100.0)
-    engine.finish(1)
+    engine.finish(engine._exchanges[1])
     assert engine.next_deadline() == 140.0
 
 
@@ -775,7 +776,6 @@ PADDED_COMMAND = commands.encode({**echo_request(), COMMAND_DATA_SET_TYPE: 0x010
 BREACHES = {
     "P-DATA-TF longer than announced": (struct.pack(">BxI", 4, 16383), 6),
     "P-DATA-TF of 4 GiB": (struct.pack(">BxI", 4, 0xFFFFFFFF), 6),
-    "P-DATA-TF without a value": (struct.pack(">BxI", 4, 0), 6),
     "control PDU of 4 GiB": (struct.pack(">BxI", 1, 0xFFFFFFFF), 6),
     "control PDU beyond the limit": (struct.pack(">BxI", 2, MAX_CONTROL_PDU + 1), 6),
     "unrecognised PDU of 4 GiB": (struct.pack(">BxI", 8, 0xFFFFFFFF), 1),
@@ -803,7 +803,6 @@ BREACHES = {
         message_bytes(3, set_request(), b"")[:-12] + ECHO_BYTES,
         5,
     ),
-    "A-RELEASE-RQ without its reserved bytes": (b"\x05\0\0\0\0\0", 6),
     "A-ASSOCIATE-RQ cut short": (b"\x01\0\0\0\0\x04\0\1\0\0", 6),
 }
 
@@ -912,7 +911,7 @@ def test_a_response_without_a_mandatory_element_is_not_delivered(missing: int) -
 def test_a_late_response_is_not_delivered() -> None:
     engine, recorder = outstanding()
     exchange = engine._exchanges[5]
-    engine.finish(5)
+    engine.finish(engine._exchanges[5])
     receive(engine, message_bytes(MPPS_CONTEXT, response_to(set_request(5)), b"late"))
     assert not exchange.responses
     (late,) = recorder.unanswering
@@ -922,7 +921,7 @@ def test_a_late_response_is_not_delivered() -> None:
 
 def test_the_message_id_of_an_operation_that_was_given_up_waits_for_its_answer() -> None:
     engine, _ = outstanding()
-    engine.finish(5)
+    engine.finish(engine._exchanges[5])
     assert engine.free_message_id(5) == 6
     receive(engine, message_bytes(MPPS_CONTEXT, response_to(set_request(5)), b"late"))
     assert engine.free_message_id(5) == 5
@@ -932,7 +931,7 @@ def test_the_message_id_of_an_operation_that_was_answered_is_free_again() -> Non
     engine, _ = outstanding()
     exchange = engine._exchanges[5]
     receive(engine, message_bytes(MPPS_CONTEXT, response_to(set_request(5)), b"answer"))
-    engine.finish(5)
+    engine.finish(exchange)
     assert len(exchange.responses) == 1
     assert engine.free_message_id(5) == 5
 
@@ -942,7 +941,7 @@ def test_a_response_that_is_finished_with_while_it_arrives() -> None:
     exchange = engine._exchanges[5]
     response = message_bytes(MPPS_CONTEXT, response_to(set_request(5)), b"attributes")
     receive(engine, response[:-5])
-    engine.finish(5)
+    engine.finish(engine._exchanges[5])
     receive(engine, response[-5:])
     assert not exchange.responses and len(recorder.unanswering) == 1
 
@@ -964,12 +963,13 @@ def test_several_operations_are_answered_in_any_order() -> None:
 
 def test_message_ids() -> None:
     engine, _ = outstanding(0xFFFF)
+    exchange = engine._exchanges[0xFFFF]
     assert engine.free_message_id(7) == 7
     assert engine.free_message_id(0xFFFF) == 1
     with pytest.raises(LocalProtocolError, match="message ID 65535 is in use"):
         engine.send_request(MPPS_CONTEXT, set_request(0xFFFF), b"", 0.0)
     receive(engine, message_bytes(MPPS_CONTEXT, response_to(set_request(0xFFFF)), b""))
-    engine.finish(0xFFFF)
+    engine.finish(exchange)
     assert engine.free_message_id(0xFFFF) == 0xFFFF
 
 
@@ -994,7 +994,15 @@ def test_async_operations_window(window: AsyncOperations | None, open_at: list[i
         requestor.send_request(ECHO_CONTEXT, echo_request(number + 1), None, 0.0)
     assert found == open_at
     for number in range(4):
-        requestor.finish(number + 1)
+        receive(requestor, message_bytes(ECHO_CONTEXT, response_to(echo_request(number + 1))))
+    assert requestor.window_open
+
+
+def test_an_operation_that_was_given_up_keeps_its_place_in_the_window() -> None:
+    requestor, _ = established_pair()
+    requestor.finish(requestor.send_request(ECHO_CONTEXT, echo_request(1), None, 0.0))
+    assert not requestor.window_open
+    receive(requestor, message_bytes(ECHO_CONTEXT, response_to(echo_request(1))))
     assert requestor.window_open
 
 
@@ -1262,9 +1270,12 @@ def test_the_peer_s_maximum_length_holds_for_every_p_data_tf(peer_max: int, size
 
 
 def mapping(engine: Engine) -> weakref.ref[object]:
-    engine.get_buffer()
-    assert engine._reader._buffer is not None
-    return weakref.ref(engine._reader._buffer)
+    # Until the pages of its own are there: it begins with a few kilobytes.
+    receive(engine, ECHO_BYTES * (FIRST_SIZE // len(ECHO_BYTES) + 1))
+    engine.requests.clear()
+    buffer = engine._reader._buffer
+    assert isinstance(buffer, mmap)
+    return weakref.ref(buffer)
 
 
 def test_release_memory_gives_the_buffer_back() -> None:

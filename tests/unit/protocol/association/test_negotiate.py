@@ -6,6 +6,7 @@ from itertools import product
 
 import pytest
 
+from dulcimer.protocol.association import negotiate
 from dulcimer.protocol.association.contexts import Context
 from dulcimer.protocol.association.negotiate import (
     ABSTRACT_SYNTAX_NOT_SUPPORTED,
@@ -58,7 +59,9 @@ def test_transfer_syntax(
     proposed: tuple[str, ...], supported: tuple[str, ...], requestor_order: bool, chosen: str | None
 ) -> None:
     decision = as_acceptor(
-        request(ProposedContext(1, CT, proposed)), {CT: Supported(supported)}, requestor_order=requestor_order
+        request(ProposedContext(1, CT, proposed)),
+        {CT: Supported(supported)},
+        choose=negotiate.requestor_order if requestor_order else negotiate.acceptor_order,
     )
     (result,) = decision.results
     if chosen is None:

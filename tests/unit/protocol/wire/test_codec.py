@@ -27,6 +27,7 @@ from dulcimer.protocol.wire.pdus import (
     UserIdentity,
     UserInformation,
 )
+from dulcimer.quirks import Notebook
 
 VERIFICATION = "1.2.840.10008.1.1"
 IMPLICIT = "1.2.840.10008.1.2"
@@ -413,3 +414,36 @@ def test_repeated_negotiation_items_are_all_kept_in_order() -> None:
 def test_negotiation_items_cut_short_are_refused(sub_item: bytes) -> None:
     with pytest.raises(InvalidParameter):
         decode_user(sub_item)
+
+
+def _request(user: UserInformation) -> bytes:
+    contexts = (ProposedContext(1, "1.2.840.10008.1.1", ("1.2.840.10008.1.2",)),)
+    return codec.encode(AssociateRQ("CALLED", "CALLING", contexts, user))[6:]
+
+
+def test_a_request_that_comes_again_says_the_same() -> None:
+    plain = _request(UserInformation(16384, "1.2.3"))
+    first, again = codec.decode(1, plain), codec.decode(1, bytearray(plain))
+    assert first == again
+    assert first.calling == "CALLING"  # type: ignore[union-attr]
+    other = _request(UserInformation(16386, "1.2.3"))
+    assert codec.decode(1, other).user.max_length == 16386  # type: ignore[union-attr]
+
+
+def test_credentials_are_not_kept() -> None:
+    before = codec._decode_clean.cache_info()
+    secret = _request(UserInformation(16384, "1.2.3", user_identity=UserIdentity(2, b"name", b"secret")))
+    for _ in range(2):
+        found = codec.decode(1, secret)
+        assert isinstance(found, AssociateRQ)
+        assert found.user.user_identity == UserIdentity(2, b"name", b"secret")
+    assert codec._decode_clean.cache_info() == before
+
+
+def test_what_is_unusual_is_noted_every_time() -> None:
+    odd = _request(UserInformation(16384, "1.2.3"))
+    odd = odd[:20] + bytes(16) + odd[36:]
+    for _ in range(2):
+        notes = Notebook()
+        codec.decode(1, odd, notes)
+        assert notes

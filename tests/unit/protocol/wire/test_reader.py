@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import struct
 import weakref
+from mmap import mmap
 
 import pytest
 
 from dulcimer.errors import InvalidParameter, RemoteProtocolError, UnrecognizedPDU
-from dulcimer.protocol.wire.reader import MAX_CONTROL_PDU, ControlBytes, Fragment, Reader
+from dulcimer.protocol.wire.reader import FIRST_SIZE, MAX_CONTROL_PDU, ControlBytes, Fragment, Reader
 
 Seen = tuple[int, int, bytes, bool] | tuple[int, bytes] | RemoteProtocolError
 
@@ -163,8 +164,8 @@ def test_the_buffer_is_never_full(filler: int) -> None:
 def test_release_buffer() -> None:
     reader = Reader(0)
     reader.release_buffer()
-    reader.get_buffer()
-    assert reader._buffer is not None
+    feed(reader, RELEASE_RQ * FIRST_SIZE)
+    assert isinstance(reader._buffer, mmap)
     pages = weakref.ref(reader._buffer)
     reader.release_buffer()
     assert pages() is None
@@ -186,3 +187,25 @@ def test_discard() -> None:
     assert feed(reader, RELEASE_RQ) == []
     reader.release_buffer()
     assert reader._buffer is None
+
+
+def test_the_buffer_grows_when_it_was_full_and_only_then() -> None:
+    reader = Reader(0)
+    assert feed(reader, RELEASE_RQ) == [(5, bytes(4))]
+    assert len(reader.get_buffer()) == FIRST_SIZE
+    # Full, and its last PDU not complete.
+    body = bytes(range(256)) * 20
+    assert feed(reader, pdu(1, body)[:FIRST_SIZE]) == []
+    assert len(reader.get_buffer()) > FIRST_SIZE
+    assert feed(reader, pdu(1, body)[FIRST_SIZE:]) == [(1, body)]
+    assert isinstance(reader._buffer, mmap)
+
+
+def test_views_of_the_small_buffer_outlive_it() -> None:
+    reader = Reader(0)
+    data = pdu(4, value(1, 2, bytes(FIRST_SIZE)))
+    reader.get_buffer()[:] = data[:FIRST_SIZE]
+    (event,) = reader.feed(FIRST_SIZE)
+    assert isinstance(event, Fragment)
+    reader.get_buffer()[:10] = b"0123456789"
+    assert bytes(event.data) == bytes(FIRST_SIZE - 12)

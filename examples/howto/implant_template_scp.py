@@ -1,0 +1,50 @@
+"""Let implant templates be found and retrieved: python implant_template_scp.py PORT."""
+
+import sys
+from collections.abc import Iterator
+
+from pydicom import Dataset
+from pydicom.dataset import FileMetaDataset
+from pydicom.uid import ExplicitVRLittleEndian, generate_uid
+
+from dulcimer import AE, evt
+from dulcimer.sop_class import (
+    GenericImplantTemplateInformationModelFind,
+    GenericImplantTemplateInformationModelGet,
+    GenericImplantTemplateStorage,
+)
+
+kept = Dataset()
+kept.SOPClassUID = GenericImplantTemplateStorage
+kept.SOPInstanceUID = generate_uid()
+kept.ImplantName = "HIP STEM 3"
+kept.ImplantPartNumber = "HS-3"
+kept.Manufacturer = "Example"
+kept.file_meta = FileMetaDataset()
+kept.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+library = [kept]
+
+
+def handle_find(event: evt.Event) -> Iterator[tuple[int, Dataset | None]]:
+    wanted = event.identifier.get("ImplantName")
+    for item in library:
+        if wanted in (None, "", item.ImplantName):
+            match = Dataset()
+            for element in event.identifier:
+                setattr(match, element.keyword, item.get(element.keyword, ""))
+            yield 0xFF00, match
+
+
+def handle_get(event: evt.Event) -> Iterator[int | tuple[int, Dataset | None]]:
+    found = [item for item in library if item.SOPInstanceUID == event.identifier.get("SOPInstanceUID")]
+    yield len(found)  # first the number of sub-operations
+    for item in found:
+        yield 0xFF00, item
+
+
+ae = AE("LIBRARY")
+ae.add_supported_context(GenericImplantTemplateInformationModelFind)
+ae.add_supported_context(GenericImplantTemplateInformationModelGet)
+ae.add_supported_context(GenericImplantTemplateStorage, scu_role=True, scp_role=True)
+handlers = [(evt.EVT_C_FIND, handle_find), (evt.EVT_C_GET, handle_get)]
+ae.start_server(("127.0.0.1", int(sys.argv[1])), evt_handlers=handlers)
