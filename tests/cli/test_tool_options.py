@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+import pydicom.config
+import pynetdicom
 import pytest
 
 from cli.inprocess import dulcimer
@@ -25,7 +27,12 @@ def options_of(name: str) -> parser.Parser:
 
 def theirs(name: str) -> argparse.ArgumentParser:
     """Return the parser of pynetdicom's tool."""
-    module = importlib.import_module(f"pynetdicom.apps.{name}.{name}")
+    # To import one of them sets things for the whole process.
+    with (
+        patch.object(pydicom.config, "use_none_as_empty_text_VR_value", False),
+        patch.object(pynetdicom._config, "LOG_RESPONSE_IDENTIFIERS", True),
+    ):
+        module = importlib.import_module(f"pynetdicom.apps.{name}.{name}")
     seen: list[argparse.ArgumentParser] = []
 
     def stop(self: argparse.ArgumentParser, *_given: object) -> None:

@@ -184,7 +184,6 @@ _TEXTS: Final = frozenset(_ENCODERS) - {"US", "SS", "UL", "SL"}
 
 _LONG: Final = frozenset(str(vr).encode("ascii") for vr in EXPLICIT_VR_LENGTH_32)
 _VRS: Final = {vr.value.encode("ascii"): vr.value for vr in VR if len(vr.value) == 2}
-_EMPTY: Final = {name: empty_value_for_VR(name, raw=True) for name in (None, *_VRS.values())}
 _LENGTH: Final = Struct("<I")
 _CHARACTER_SET: Final = 0x0008_0005
 _ITEM_GROUP: Final = 0xFFFE
@@ -222,7 +221,7 @@ def decode(data: bytes, *, implicit: bool) -> Dataset | None:
         if following > end or group == _ITEM_GROUP:
             return None
         tag = BaseTag(group << 16 | number)
-        value: Any = data[position:following] if length else _EMPTY[vr]
+        value: Any = data[position:following] if length else empty_value_for_VR(vr, raw=True)
         elements[tag] = _tuple(RawDataElement, (tag, vr, length, value, position, implicit, True, *_REST))
         position = following
     if position != end:
