@@ -291,6 +291,9 @@ def answers(net: Network, port: int, name: str) -> list[tuple[Any, ...]]:
 @pytest.mark.parametrize("name", SITUATIONS)
 def test_the_same_handler(net: Network, servers: dict[str, int], name: str) -> None:
     ours, theirs = (answers(net, servers[used], name) for used in PACKAGES)
+    if theirs and theirs[-1] == ({}, None) and ours[-1] != ({}, None):
+        # Its store SCU has lost an answer to its own reactor, which happens now and then.
+        theirs = answers(net, servers["pynetdicom"], name)
     if name in DIFFERENT:
         assert ours != theirs, "no longer different"
     else:
