@@ -31,10 +31,9 @@ check-static: $(VENV)/.dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-## What every commit passes, in about a minute: the checks and the tests that start no other program
+## What every commit passes, in a minute: the checks and the unit tests (`make test` runs everything)
 check: check-static
-	$(BIN)/python -m pytest -n auto -m "not interop and not slow" --ignore tests/node --ignore tests/cli \
-		--ignore tests/examples tests
+	$(BIN)/python -m pytest -n auto -m "not interop and not slow" tests/unit tests/vectors
 
 format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .
